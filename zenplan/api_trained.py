@@ -11,6 +11,8 @@ from zenplan.arguments import flags
 from zenplan.results import Compression, Explanation, result
 
 Number = float | str
+# Arguments of ``compress`` that are handed on as they are.
+_NO_FLAGS = ("run", "method", "minutes", "out", "force", "progress", "backend")
 File = str | os.PathLike[str]
 
 
@@ -65,8 +67,7 @@ def compress(
         UsageError: an argument is wrong, or the run is not finished.
         ZenplanError: the model cannot be opened, or nothing can be written there.
     """
-    shown = ("run", "method", "minutes", "out", "force", "progress", "backend")
-    texts = flags({name: value for name, value in locals().items() if name not in shown})
+    texts = flags({name: value for name, value in locals().items() if name not in _NO_FLAGS})
     texts |= {"minutes": None if minutes is None else str(minutes), "backend": backend}
     from zenplan.commands.compress.from_flags import asked_compression
     from zenplan.commands.compress.use_case import compressed, plan

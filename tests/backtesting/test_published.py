@@ -9,6 +9,7 @@ import pytest
 
 from zenplan.adapters.runs.rows import MEASURED, NUMBERS, WHOLE, measured_run
 from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.domain.fit.efficiency import FITTED_MAKERS
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.measured.run import BY_NAME
 
@@ -40,6 +41,12 @@ def test_every_run_is_in_the_projects_own_words(name: str) -> None:
         assert all(float(row[column]) > 0 for column in (*NUMBERS, *WHOLE) if row.get(column)), row["id"]
         if row["family"] in BY_NAME and row["micro_batch"]:
             assert int(row["micro_batch"]) * int(row["devices"]) == int(row["global_batch"]), row["id"]
+
+
+@pytest.mark.parametrize("name", ["language_models", "small_transformers", "other_models", "serving"])
+def test_makers_that_were_fitted_are_those_of_the_published_runs(name: str) -> None:
+    makers = {CATALOGUE.by_name(row["accelerator"]).vendor for row in rows(f"{name}.csv")}
+    assert {"NVIDIA", "AMD"} <= makers <= FITTED_MAKERS
 
 
 def test_every_target_is_of_a_benchmark_with_results() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -86,7 +85,7 @@ def main() -> None:
     gate = Gate(body_bytes=20_000, body_s=0.5, token=WISHES.get("token", ""))
     told = Told(ready=lambda: say(str(bound.getsockname()[1])), line=say, status=lambda: say("status"), every_s=0.0)
     try:
-        cut = asyncio.run(serve(app_of(service, gate, say), service, bound, WISHES.get("drain_s", 10.0), told))
+        cut = serve(app_of(service, gate, say), service, bound, WISHES.get("drain_s", 10.0), told)
     except ZenplanError as error:
         sys.exit(error.message)
     say(f"cut {cut}")

@@ -318,6 +318,20 @@ def test_a_processor_is_planned_with_where_it_is_asked_for_and_says_so(ask: Ask)
     assert not any(q.estimate.cluster.accelerator.is_processor for q in quotes(anywhere))
 
 
+def test_ranges_of_devices_without_a_fitted_run_of_their_maker_are_assumed(ask: Ask) -> None:
+    for gpu, grounds in (("M2-Max", "assumed"), ("Gaudi3", "published"), ("L4", "published")):
+        assert ask(model="resnet50", samples=20_000.0, gpu=(gpu,)).recommended.quote.estimate.grounds == grounds
+
+
+def test_what_moves_it_cuts_texts_as_the_plan_does(ask: Ask) -> None:
+    options: dict[str, Any] = {"model": "llama3-8b", "method": "lora", "samples": 50_000.0, "gpu": ("h100",)}
+    options |= {"data_kind": "documents", "seq_len": 512}
+    changed = [e for e in ask(**options).sensitivity if e.input == "tokens of a sample"]
+    assert not changed  # 540 and 1,800 tokens are both cut to 512, as 700 are
+    (wide,) = (e for e in ask(**{**options, "seq_len": 1024}).sensitivity if e.input == "tokens of a sample")
+    assert [change.value for change in wide.changes] == ["540", "1.02K"]
+
+
 def test_ones_own_processor_is_planned_with_without_a_price(ask: Ask) -> None:
     answer = ask(params=124e6, tokens=1e8, gpu=("i9-13900K",))
     assert {q.offer.instance.provider for q in quotes(answer)} == {"own"}

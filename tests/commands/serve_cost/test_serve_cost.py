@@ -6,6 +6,7 @@ import csv
 import json
 import shlex
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -105,6 +106,47 @@ def test_what_no_fit_has_seen_is_less_sure_and_says_so(answer: Callable[..., Any
     assert "none is on" not in seen["basis"]
 
 
+def test_an_old_price_is_said_with_the_cheapest_fresh_one_beside_it(
+    served: Callable[..., dict[str, Any]], answer: Callable[..., Any]
+) -> None:
+    found = served("--rate", "1/s")
+    best, fresh = found["services"][0], found["fresh"]
+    assert (date.fromisoformat(DAY) - date.fromisoformat(best["price_as_of"])).days > 180
+    # As in an estimate: it leads only where it is less than half as dear.
+    assert best["usd_per_month"]["mid"] < fresh["usd_per_month"]["mid"] / 2
+    ended = answer(*BASE, "--rate", "1/s", "--max-price-age", "180d", "--format", "json", day=DAY)
+    alone = json.loads(ended.out)
+    assert alone["services"][0] == fresh
+    assert alone["fresh"] is None
+    said = " ".join(answer(*BASE, "--rate", "1/s", day=DAY).out.split())
+    assert "days old: ask first. The cheapest at a fresh price: $" in said
+    assert "ask first" not in answer(*BASE, "--rate", "1/s", "--max-price-age", "180d", day=DAY).out
+
+
+def test_prices_that_are_left_out_are_not_called_unknown_to_all(answer: Callable[..., Any]) -> None:
+    said = answer(*BASE, "--rate", "1/s", "--max-price-age", "1d", day=DAY).out
+    assert "--usd-per-hour" in said
+    assert "older than --max-price-age" in said
+
+
+def test_of_two_that_cost_alike_the_fewer_devices_come_first(answer: Callable[..., Any]) -> None:
+    argv = ("serve-cost", "--params", "8B", "--gpu", "L4", "--rate", "1/s", "--usd-per-hour", "0", "--format", "json")
+    services = json.loads(answer(*argv, day=DAY).out)["services"]
+    assert services[0]["devices"] == min(each["devices"] for each in services)
+
+
+def test_a_shape_that_is_assumed_is_said(answer: Callable[..., Any]) -> None:
+    said = answer("serve-cost", "--params", "8B", "--gpu", "L4", "--rate", "1/s", day=DAY).out
+    assert "The shape is assumed" in said
+    assert "is assumed" not in answer(*BASE, "--rate", "1/s", day=DAY).out
+
+
+def test_ranges_claim_a_fit_only_where_there_is_one(answer: Callable[..., Any]) -> None:
+    for gpu, fitted in (("M3-Ultra", False), ("epyc-9654", False), ("L4", True), ("MI300X", True)):
+        said = answer("serve-cost", "--model", "llama3-8b", "--gpu", gpu, "--rate", "1/s", day=DAY).out
+        assert ("left out of the fit" in said) == fitted
+
+
 def test_it_fits_a_screen(answer: Callable[..., Any]) -> None:
     lines = answer(*BASE, "--rate", "10/s", day=DAY).out.splitlines()
     assert len(lines) <= 24
@@ -157,7 +199,9 @@ def test_a_manifest_is_yaml_with_the_replicas(answer: Callable[..., Any], kind: 
         (("--model", "llama3-8b", "--gpu", "L4", "--rate", "1/s", "--api-price", "1/2/3"), 2, "--api-price"),
         (("--model", "llama3-8b", "--gpu", "L4", "--rate", "1/s", "--in", "0"), 2, "--in"),
         (("--model", "bert-base", "--gpu", "L4", "--rate", "1/s"), 2, "does not generate"),
-        (("--model", "resnet50", "--gpu", "L4", "--rate", "1/s"), 2, ""),
+        (("--model", "resnet50", "--gpu", "L4", "--rate", "1/s"), 2, "does not generate"),
+        (("--model", "llama3-8b", "--gpu", "L4", "--rate", "1e12/s"), 2, "more than zenplan plans for"),
+        (("--model", "llama3.1-405b", "--gpu", "L4", "--rate", "1/s"), 3, "does not fit"),
         (("--model", "llama3-70b", "--gpu", "L4", "--rate", "1/s", "--tp", "1"), 3, "does not fit"),
         (("--model", "llama3-8b", "--gpu", "L4", "--rate", "1/s", "--slo-tpot", "1ms"), 3, "1 ms"),
     ],

@@ -9,6 +9,8 @@ import pytest
 from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.provenance import Fact
+from zenplan.domain.range import Range
+from zenplan.domain.training.data_set import DataKind, DataSet
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError
@@ -29,6 +31,23 @@ def fact(made: TrainingPlan, name: str) -> Fact:
     found = [f for f in made.facts if f.name == name]
     assert len(found) == 1, [f.name for f in made.facts]
     return found[0]
+
+
+def data_set(texts: float, mean: float, p95: float | None = None) -> DataSet:
+    return DataSet(
+        path="chats.jsonl",
+        kind=DataKind.CHAT,
+        formats=("JSONL",),
+        whole=True,
+        files=1,
+        size_bytes=1_000_000,
+        records=Range.exactly(texts),
+        tokens=Range.exactly(texts * mean),
+        tokens_per_record=Range.exactly(mean),
+        p95_tokens=p95,
+        read_bytes=1_000_000,
+        how="counted",
+    )
 
 
 # --- what must be said
@@ -124,6 +143,36 @@ def test_a_text_is_cut_to_a_given_length() -> None:
     assert "cut to --seq-len" in fact(short, "tokens of a sample").why
     long = plan(model="llama3-8b", method="lora", samples=100.0, seq_len=4096, data_kind="chat", epochs=1.0)
     assert long.tokens == pytest.approx(100 * KINDS["chat"].tokens)
+
+
+def test_only_fine_tuning_cuts_texts_and_training_from_the_start_packs_them_whole() -> None:
+    made = plan(params=1e9, samples=1e8, seq_len=512, data_kind="documents", epochs=1.0)
+    assert made.tokens == pytest.approx(1e8 * KINDS["documents"].tokens)
+    assert "cut" not in fact(made, "tokens of a sample").why
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("seq_len", [256, 512, 2048])
+def test_data_and_samples_are_cut_alike(method: str, seq_len: int) -> None:
+    texts, mean = 1_000.0, KINDS["chat"].tokens
+    counted = data_set(texts, mean)
+    options: dict[str, Any] = {"model": "llama3-8b", "method": method, "seq_len": seq_len, "epochs": 1.0}
+    said = plan(samples=texts, data_kind="chat", **options)
+    assert plan(data=counted, **options).tokens == pytest.approx(said.tokens) == texts * min(mean, seq_len)
+
+
+def test_data_say_what_is_cut() -> None:
+    options: dict[str, Any] = {"model": "llama3-8b", "method": "lora", "seq_len": 512, "epochs": 1.0}
+    much = plan(data=data_set(1_000.0, 2_000.0), **options)
+    assert "cut to --seq-len" in fact(much, "dataset tokens").why
+    assert any("2.00M" in line and "512K" in line for line in judgement(much))
+    # Where only a few are longer, averages do not tell how many tokens go, and the answer says that some do.
+    few = plan(data=data_set(1_000.0, 200.0, p95=900.0), **options)
+    assert few.tokens == pytest.approx(200_000)
+    assert "fewer than this" in fact(few, "dataset tokens").why
+    whole = plan(data=data_set(1_000.0, 200.0, p95=400.0), **options)
+    assert "dataset tokens" not in {each.name for each in whole.facts}
+    assert not any("cut" in line for made in (few, whole) for line in judgement(made))
 
 
 @pytest.mark.parametrize("name", DECODERS)

@@ -38,6 +38,7 @@ _TO_FLOAT: Final = "fp32"
 # Assumed, of a step of the run: masks beside it; and the answers of the model, which are a third of its step.
 _MASKED, _ANSWERS = 1.2, 1 / 3
 _LEAST_STEPS: Final = 20
+_BY_LOSS: Final = "tokens"
 _OF_THE_MACHINE: Final = (FailureKind.OUT_OF_MEMORY, FailureKind.KILLED, FailureKind.TIMED_OUT)
 
 
@@ -159,7 +160,7 @@ def _compared(asked: Asked, wanted: Plan, folder: Path, tell: Tell) -> Compressi
     )
     run, values = asked.run, original.values
     # Of tokens the loss is what the run is judged by; else what is told beside it.
-    names = ("loss",) if asked.data.kind == "tokens" else (ACCURACY, "rmse", "loss")
+    names = ("loss",) if asked.data.kind == _BY_LOSS else (ACCURACY, "rmse", "loss")
     found = Compression(
         run=run.id,
         name=run.result.status.name,

@@ -28,7 +28,7 @@ _GROUNDS = {
     Grounds.MEASURED: "measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator",
     Grounds.PUBLISHED: "fitted on published runs",
-    Grounds.ASSUMED: "assumed of a processor",
+    Grounds.ASSUMED: "assumed, as no run on such a device was fitted",
 }
 
 

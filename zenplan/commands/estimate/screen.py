@@ -10,7 +10,7 @@ from datetime import date
 
 from zenplan import units
 from zenplan.adapters.formats import height, wrapped
-from zenplan.commands.shared.ages import dollar_span, dollars
+from zenplan.commands.shared.ages import ask_first, days_old, dollar_span, dollars
 from zenplan.commands.shared.sentences import tight
 from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
 from zenplan.domain.answer.estimate import BILLS_HELD, Quote
@@ -33,7 +33,7 @@ _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
     Grounds.PUBLISHED: f"such ranges held 80 % of published step times and {units.percent(BILLS_HELD)} of bills",
-    Grounds.ASSUMED: "assumed, as no run on a processor was fitted",
+    Grounds.ASSUMED: "assumed, as no run on such a device was fitted",
 }
 
 
@@ -72,7 +72,7 @@ def verdict(answer: Answer) -> str:
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
         best.bill.credits and f"Credits pay {usd(-best.bill.credits.mid_usd)} of it.",
-        _ask_first(bool(best.quote.offer.guess), age),
+        ask_first(bool(best.quote.offer.guess), age),
         not best.total_usd and "No price of it is known: --usd-per-hour gives one.",
         limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
@@ -83,13 +83,6 @@ def _of_family(answer: Answer) -> str:
     """Which size was taken where only a family was named; empty where the model was."""
     model = next((fact for fact in answer.plan.workload.facts if fact.name == "model"), None)
     return f"{model.value} is {model.why}." if model and model.origin is Origin.ASSUMED else ""
-
-
-def _ask_first(guess: bool, age: str) -> str:
-    """What is not sure of a plan's machine and its price; empty where both are."""
-    if not guess:
-        return f"Its price is {age}: ask first." if age else ""
-    return f"Its machine is a guess{f', its price {age}' if age else ''}: ask first."
 
 
 def costs(ranked: Ranked) -> bool:
@@ -121,13 +114,7 @@ def day(when: date) -> str:
 
 def price_age(answer: Answer, ranked: Ranked) -> str:
     """How old the price of a quote is where that is too old to count on: ``189 days old``; empty where it is fresh."""
-    price = ranked.price
-    if price is None or not price.is_old(answer.today):
-        return ""
-    days = price.age_days(answer.today)
-    if days is not None:
-        return f"{days} days old"
-    return f"of a table of {price.table_as_of:%Y-%m}" if price.table_as_of else "of no date"
+    return days_old(ranked.price, answer.today)
 
 
 def plans(answer: Answer) -> Table:

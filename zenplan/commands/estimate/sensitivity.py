@@ -8,7 +8,7 @@ from typing import Any
 
 from zenplan import units
 from zenplan.commands.estimate.pinned import Pinned
-from zenplan.commands.shared.fine_tuning import kind_of
+from zenplan.commands.shared.fine_tuning import kind_of, text_length
 from zenplan.domain.answer.answer import Change, Effect
 from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.precision import PRECISIONS
@@ -87,17 +87,19 @@ def _amount(case: Pinned) -> Iterator[Effect]:
 
 
 def _texts(case: Pinned) -> Iterator[Effect]:
-    """The averages of data sets of the kind, where texts were counted and not their tokens."""
+    """The averages of data sets of the kind, cut as its own is, where texts were counted and not their tokens."""
     plan = case.found.plan
     fact = next((f for f in plan.facts if f.name == LENGTH and f.origin is Origin.ASSUMED), None)
     if fact is None:
         return
     kind = KINDS[kind_of(case.request, plan.workload)]
+    now, low, high = (text_length(case.request, plan.workload, each)[0] for each in (kind.tokens, kind.low, kind.high))
     changes = (
-        case.again(units.count(tokens), plan=replace(plan, samples=plan.samples * tokens / kind.tokens))
-        for tokens in (kind.low, kind.high)
+        case.again(units.count(tokens), plan=replace(plan, samples=plan.samples * tokens / now))
+        for tokens in (low, high)
+        if tokens != now
     )
-    yield from _effect(fact.name, units.count(kind.tokens), fact.origin, *changes)
+    yield from _effect(fact.name, units.count(now), fact.origin, *changes)
 
 
 def _step(case: Pinned) -> Iterator[Effect]:

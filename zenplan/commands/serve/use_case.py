@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from zenplan.adapters.serving.server import Told, listening, serve
 from zenplan.adapters.serving.service import Service
 from zenplan.adapters.serving.worker import ModelWorker
 from zenplan.adapters.workers.process import backend_of
-from zenplan.commands.serve.from_flags import Wanted
+from zenplan.commands.serve.asked import Wanted
 from zenplan.commands.serve.screen import Screen
 from zenplan.commands.train.finished import FinishedRun
 from zenplan.worker.protocol import Serve
@@ -40,7 +39,7 @@ def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Scr
         status=lambda: screen.status(service),
     )
     with bound:
-        return asyncio.run(serve(app_of(service, gate, screen.line), service, bound, wanted.drain_s, told))
+        return serve(app_of(service, gate, screen.line), service, bound, wanted.drain_s, told)
 
 
 def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Screen) -> Service:

@@ -84,6 +84,13 @@ class ServeCostDocument(Document, tag_field="schema", tag="zenplan.serve-cost/1"
     output_tokens: Annotated[Positive, Meta(description="Of an answer, a count.")]
     api_usd_per_request: Annotated[Positive | None, Meta(description="Of the API given, US dollars; null without one.")]
     services: Annotated[tuple[ServiceDocument, ...], Meta(min_length=1, description="The recommended one first.")]
+    fresh: Annotated[
+        ServiceDocument | None,
+        Meta(
+            description="The cheapest at a fresh price of a machine that is listed, where the recommended has none; "
+            "null where it has one, or nobody has."
+        ),
+    ]
     refused: Annotated[tuple[RefusedDocument, ...], Meta(description="Other degrees, and why they do not do.")]
     facts: Annotated[tuple[FactDocument, ...], Meta(description="Every input, with its origin.")]
     basis: Annotated[Name, Meta(description="What the ranges rest on.")]
@@ -102,6 +109,7 @@ def document(found: Serving) -> ServeCostDocument:
         output_tokens=wanted.traffic.output_tokens,
         api_usd_per_request=wanted.api_usd,
         services=tuple(map(_service, found.services)),
+        fresh=_service(found.fresh) if found.fresh else None,
         refused=tuple(RefusedDocument(tp=on.tp, why=why) for on, why in found.refused),
         facts=tuple(fill(FactDocument, fact) for fact in found.facts),
     )

@@ -7,10 +7,13 @@ from datetime import date
 from typing import Any, Final
 
 from zenplan import units
-from zenplan.commands.shared.ages import seen
+from zenplan.commands.shared.ages import ask_first, days_old, seen
 from zenplan.domain.answer.serving import Service, Serving
+from zenplan.domain.fit.efficiency import FITTED_MAKERS
+from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
+from zenplan.domain.serving.model import ServedModel
 
 _MILLION: Final = 1e6
 # Of a service, what has a low and a high end.
@@ -27,7 +30,7 @@ def serving_report(found: Serving, today: date) -> Report:
     return Report(
         make_document=lambda: _document(found),
         make_records=lambda: [_record(each) for each in _document(found).services],
-        verdict=_verdict(found),
+        verdict=_verdict(found, today),
         tables=tuple(_tables(found)),
         notes=tuple(_notes(found, today)),
     )
@@ -52,17 +55,17 @@ def _record(service: Any) -> dict[str, Any]:
     return row
 
 
-def _verdict(found: Serving) -> str:
+def _verdict(found: Serving, today: date) -> str:
     best, traffic = found.best, found.wanted.traffic
     replicas = round(best.replicas.mid)
     what = f"{best.devices:,} × {best.on.accelerator.name}"
     how = f" ({units.many(replicas, 'replica')} of {best.on.devices})" if best.on.devices > 1 else ""
     asked = (
-        f"{_rate(best.rate_per_s)} of {found.model.name} at {traffic.input_tokens:g} in, {traffic.output_tokens:g} out"
+        f"{_rate(best.rate_per_s)} of {found.model.name} at {traffic.input_tokens:,} in, {traffic.output_tokens:,} out"
     )
     first = f"{what}{how} {'answers' if best.devices == 1 else 'answer'} {asked}"
     if best.usd_per_month is None or best.usd_per_request is None or best.usd_per_request_used is None:
-        bill = "nobody has a price for it"
+        bill = "no price of it is known, --usd-per-hour gives one"
     else:
         tokens = traffic.input_tokens + traffic.output_tokens
         bill = (
@@ -70,7 +73,17 @@ def _verdict(found: Serving) -> str:
             f"reservation ({_per_million(best.usd_per_request_used, tokens)} on usage)"
         )
     latency = f"first token {units.duration(best.ttft_s.mid, 2)}, then {units.duration(best.tpot_s.mid, 2)} a token"
-    return f"{first}: {bill}; {latency}.{_against_api(found)}"
+    return f"{first}: {bill}; {latency}.{_against_api(found)}{_doubt(found, today)}"
+
+
+def _doubt(found: Serving, today: date) -> str:
+    """What is not sure of the price, and the cheapest that is; empty where all is."""
+    offer, fresh = found.best.offer, found.fresh
+    told = ask_first(bool(offer.guess), days_old(offer.on_demand, today)) if offer else ""
+    if not told or fresh is None or fresh.offer is None or fresh.usd_per_month is None:
+        return told and f" {told}"
+    where = f"{fresh.devices:,} × {fresh.on.accelerator.name}, {fresh.offer.instance.provider}"
+    return f" {told} The cheapest at a fresh price: {units.usd(fresh.usd_per_month.mid)} a month ({where})."
 
 
 def _against_api(found: Serving) -> str:
@@ -145,14 +158,34 @@ def _row(each: Service) -> tuple[str, ...]:
 def _notes(found: Serving, today: date) -> Iterator[str]:
     best = found.best
     yield (
-        f"{best.on.software}: weights in {best.on.weights}, {units.size(best.stored_bytes)} a replica; KV cache in "
-        f"{best.on.cache}, {units.size(best.kept_bytes)} a request; {_rate(best.most_per_s)} a replica at most."
+        f"{best.on.software}: weights {units.size(best.stored_bytes)} {best.on.weights}, KV cache "
+        f"{units.size(best.kept_bytes)} {best.on.cache} a request; {_rate(best.most_per_s)} a replica."
     )
     if best.offer is not None and best.offer.on_demand is not None:
         where = f"{best.offer.instance.provider} {best.offer.instance.name}"
         guess = ", a guess" if best.offer.guess else ""
-        yield f"{best.machines} × {where} on demand, {seen(best.offer.on_demand, today)}{guess}."
-    _, _, wider = found.basis.partition("; ")
-    yield f"Ranges: of publishers left out of the fit (docs/serving.md){'; ' if wider else ''}{wider}."
+        yield f"{best.machines:,} × {where} on demand, {seen(best.offer.on_demand, today)}{guess}."
+    yield from found.left_out
+    yield from _shape(found.model)
+    sheet = best.on.accelerator
+    if sheet.vendor in FITTED_MAKERS and not sheet.is_processor:
+        _, _, wider = found.basis.partition("; ")
+        yield f"Ranges: of publishers left out of the fit (docs/serving.md){'; ' if wider else ''}{wider}."
+    else:
+        yield f"Ranges: assumed, those of other devices: no measurement on {sheet.name} or its like was fitted."
     for on, why in found.refused:
         yield f"Not with tp {on.tp}: {why}."
+
+
+def _shape(model: ServedModel) -> Iterator[str]:
+    """What stands behind a size alone."""
+    shape = next((fact for fact in model.facts if fact.name == "shape" and fact.origin is Origin.ASSUMED), None)
+    if shape is None:
+        return
+    all_heads = any(cache.heads == model.heads for cache in model.caches)
+    less = (
+        ", each with a KV cache of its own: models whose heads share one, as Llama 3, keep 4 to 8 times less"
+        if all_heads
+        else ""
+    )
+    yield f"The shape is assumed: {shape.value}{less}. --model or --config says."

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.tables.serving import read_serving
-from zenplan.commands.shared.filters import Filters, filtered
+from zenplan.commands.shared.filters import Filters, filtered, too_old
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.machines import with_named_devices
 from zenplan.commands.shared.options import one_of
@@ -46,6 +46,8 @@ _PER: Final = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "
 _INPUTS, _OUTPUTS = 800, 200
 _MOST_TOKENS: Final = 10_000_000
 _MOST_DEGREE: Final = 1024
+# As --gpus.
+_MOST_DEVICES: Final = 1_000_000
 _MILLION: Final = 1e6
 # A contract of at least so long is no rent by the hour.
 _BOUND_S: Final = 7 * units.DAY_S
@@ -204,6 +206,8 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
     sheet = known.catalogue.by_name(named.gpu[0])
     wanted_filters = Filters(**{**filters, "gpu": (sheet.name,), "max_usd_per_h": None})
     tables = () if asked.usd_per_h is not None else filtered(known.tables, known.catalogue, wanted_filters, known.today)
+    # A model that generates no text may have no length that could be asked for.
+    served_model(lowered(known.families, asked.model))
     model = served_model(lowered(known.families, {**asked.model, "seq_len": 16}))
     fit = _for(read_serving(), sheet)
     tried = [_tried(asked, model, fit, known, sheet, tp) for tp in _degrees(asked, model, sheet)]
@@ -211,6 +215,7 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
     if not services:
         raise NoFit(*_why_none(asked, model, fit, known, sheet, tried))
     services.sort(key=lambda each: _rank(each, known))
+    _check_size(services[0], sheet)
     return Serving(
         model=model,
         wanted=asked.wanted,
@@ -218,6 +223,8 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
         refused=tuple((on, found.why_not) for on, _, found in tried if found.why_not),
         facts=tuple(_facts(asked, model, fit, services[0])),
         basis=fit.throughput.basis,
+        fresh=_fresh(asked, fit, known, tables, tried) if _is_doubtful(services[0].offer, known) else None,
+        left_out=too_old(tables),
     )
 
 
@@ -235,6 +242,23 @@ def _for(fit: ServingFit, sheet: Accelerator) -> ServingFit:
         return replace(interval, new=_UNSEEN * interval.new, known=_UNSEEN * interval.known, basis=basis)
 
     return replace(fit, throughput=wider(fit.throughput), ttft=wider(fit.ttft), tpot=wider(fit.tpot))
+
+
+def _check_size(best: Service, sheet: Accelerator) -> None:
+    if best.devices > _MOST_DEVICES:
+        raise UsageError(
+            f"that takes {best.devices:,} × {sheet.name}, more than zenplan plans for",
+            f"the most is {_MOST_DEVICES:,} devices: a lower --rate or --concurrency, or fewer tokens",
+        )
+
+
+def _fresh(
+    asked: Asked, fit: ServingFit, known: Known, tables: Sequence[PriceTable], tried: Sequence[_Tried]
+) -> Service | None:
+    """The cheapest at a fresh price of a machine that is listed; None where nobody has one."""
+    sure = [replace(t, offers=tuple(o for o in t.offers if not _is_doubtful(o, known))) for t in tables]
+    found = [_service(asked, fit, known, sure, each) for each in tried if not each[2].why_not]
+    return min((each for each in found if each.offer), key=lambda each: _rank(each, known), default=None)
 
 
 _Tried = tuple[Deployment, Work, Sized]
@@ -321,19 +345,25 @@ def _priced(tables: Sequence[PriceTable], on: Deployment, replicas: float) -> It
                 yield usd, offer, usd * math.ceil(replicas / room)
 
 
-def _rank(service: Service, known: Known) -> tuple[bool, float, int]:
-    """What has a price first, the cheapest of it, the fewest devices of a replica."""
+def _rank(service: Service, known: Known) -> tuple[bool, float, int, int]:
+    """What has a price first, the cheapest of it, the fewest devices, the fewest of a replica."""
     if service.usd_per_h is None:
-        return True, float(service.devices), service.on.tp
+        return True, 0.0, service.devices, service.on.tp
     usd, offer = service.usd_per_h.mid, service.offer
-    return False, usd if offer is None else _lead((usd, offer, usd), known), service.on.tp
+    lead = usd if offer is None else _lead((usd, offer, usd), known)
+    return False, lead, service.devices, service.on.tp
 
 
 def _lead(priced: tuple[float, Offer, float], known: Known) -> float:
     """An old price, or one of a machine that is a guess, leads only where it is less than half of the others."""
-    offer = priced[1]
-    doubtful = bool(offer.guess) or (offer.on_demand is not None and offer.on_demand.is_old(known.today))
-    return priced[2] * (OLD_WITHIN if doubtful else 1.0)
+    return priced[2] * (OLD_WITHIN if _is_doubtful(priced[1], known) else 1.0)
+
+
+def _is_doubtful(offer: Offer | None, known: Known) -> bool:
+    """Whether its price is old, or its machine a guess."""
+    if offer is None or offer.on_demand is None:
+        return False
+    return bool(offer.guess) or offer.on_demand.is_old(known.today)
 
 
 def _why_none(
@@ -356,7 +386,7 @@ def _why_none(
             ):
                 dtype = "" if weights == asked.weights else f" --dtype {weights}"
                 return message, f"it fits with: --tp {tp}{dtype}"
-    return message, "a --gpu with more memory, a shorter --in, or fewer bits: --dtype int4 --kv-dtype fp8"
+    return message, "a --gpu with more memory, or a smaller model: in int4 it does not fit a node of these either"
 
 
 def _facts(asked: Asked, model: ServedModel, fit: ServingFit, best: Service) -> Iterator[Fact]:

@@ -22,6 +22,23 @@ def age_of(price: Price | None, today: date) -> str:
     return f"table of {price.table_as_of:%Y-%m}" if price.table_as_of else "price has no date"
 
 
+def days_old(price: Price | None, today: date) -> str:
+    """How old a price is where that is too old to count on: ``189 days old``; empty where it is fresh."""
+    if price is None or not price.is_old(today):
+        return ""
+    days = price.age_days(today)
+    if days is not None:
+        return f"{days} days old"
+    return f"of a table of {price.table_as_of:%Y-%m}" if price.table_as_of else "of no date"
+
+
+def ask_first(guess: bool, age: str) -> str:
+    """What is not sure of a machine and of its price, ``days_old``; empty where both are."""
+    if not guess:
+        return f"Its price is {age}: ask first." if age else ""
+    return f"Its machine is a guess{f', its price {age}' if age else ''}: ask first."
+
+
 def dated(text: str, price: Price | None, today: date) -> str:
     """A figure with its age behind it, as in ``$125 (price 188 d old)``; the figure alone where the price is fresh."""
     age = age_of(price, today)

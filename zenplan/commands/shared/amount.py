@@ -6,7 +6,7 @@ from math import log
 from typing import Final, NamedTuple
 
 from zenplan import units
-from zenplan.commands.shared.fine_tuning import adapts, check_data, is_language, practice, tokens_of_samples
+from zenplan.commands.shared.fine_tuning import adapts, check_data, cut_at, is_language, practice, tokens_of_samples
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.request import Request
@@ -111,7 +111,8 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
     if request.data is not None:
         from zenplan.commands.shared.data import amount_of
 
-        return amount_of(request.data, workload)
+        whole = request.data.tokens.mid if request.data.tokens else 0.0
+        return amount_of(request.data, workload, cut_at(request, workload, whole) if is_language(workload) else None)
     if request.samples:
         given = Fact(name="samples", value=units.count(request.samples), origin=Origin.GIVEN)
         if not is_language(workload):

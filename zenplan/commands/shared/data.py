@@ -68,8 +68,11 @@ def _tokenize(path: Path) -> Any:
     return found.value
 
 
-def amount_of(data: DataSet, workload: Workload) -> tuple[float, list[Fact]]:
+def amount_of(data: DataSet, workload: Workload, most: int | None = None) -> tuple[float, list[Fact]]:
     """Samples of the data set for that model, and how they were counted.
+
+    Args:
+        most: tokens that a text is cut to; None where texts are packed whole.
 
     Raises:
         UsageError: the model does not learn from such data.
@@ -89,13 +92,27 @@ def amount_of(data: DataSet, workload: Workload) -> tuple[float, list[Fact]]:
                 f"--data {data.path} has no text, and {workload.name} is trained on text",
                 f"--text-column names one of its columns: {', '.join(data.columns[:8])}" if data.columns else "",
             )
-        return data.tokens.mid / workload.tokens_per_sample, _text_facts(data)
+        tokens, cut = _cut(data, data.tokens.mid, most)
+        return tokens / workload.tokens_per_sample, [*_text_facts(data), *cut]
     value = f"{units.count(data.records.mid)} {data.kind.record}{_span(data.records)}"
     return data.records.mid, [Fact(name="samples", value=value, origin=Origin.MEASURED, why=data.how)]
 
 
 def _what(data: DataSet) -> str:
     return "images" if data.kind is DataKind.IMAGES else "rows without text" if data.tokens is None else "text"
+
+
+def _cut(data: DataSet, tokens: float, most: int | None) -> tuple[float, list[Fact]]:
+    """Tokens that are left where each text is cut: of the average text, as ``--samples`` counts; and a fact where any is
+    longer than that."""
+    mean = data.tokens_per_record
+    if most is None or mean is None or max(mean.mid, data.p95_tokens or 0.0) <= most:
+        return tokens, []
+    left = min(tokens, data.records.mid * most)
+    why = f"cut to --seq-len {most:,}, as in fine-tuning; a text has {units.count(mean.mid)} on average"
+    if left == tokens:
+        why = f"{why}, of which the longest are cut to fewer than this"
+    return left, [Fact(name="dataset tokens", value=units.count(left), origin=Origin.DERIVED, why=why)]
 
 
 def _text_facts(data: DataSet) -> list[Fact]:

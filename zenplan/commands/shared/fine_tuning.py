@@ -86,7 +86,7 @@ def with_images(request: Request, workload: Workload, lowered: Callable[[Request
     """
     if not (workload.images and request.samples) or _fills(request):
         return workload
-    mean, _ = _length(request, workload)
+    mean, _ = text_length(request, workload)
     length = workload.tokens_per_sample
     images = max(workload.images, round(_images(request) * length / (mean + _image_tokens(request, workload))))
     if images == workload.images:
@@ -112,24 +112,37 @@ def _image_tokens(request: Request, workload: Workload) -> float:
     return _images(request) * workload.image_tokens / workload.images if workload.images else 0.0
 
 
-def _length(request: Request, workload: Workload) -> tuple[float, Fact]:
-    """Average tokens of a text without its images, and why so many."""
-    return samples.length(kind_of(request, workload), request.data_kind is not None, request.seq_len)
+def cut_at(request: Request, workload: Workload, tokens: float) -> int | None:
+    """Tokens that each text of a data set of so many is cut to: a given ``--seq-len`` where it is fine-tuned on; None
+    where they are packed whole, as in training from the start."""
+    return request.seq_len if request.seq_len and practice(request, workload, tokens) else None
+
+
+def text_length(request: Request, workload: Workload, average: float | None = None) -> tuple[float, Fact]:
+    """Average tokens of a text of ``--samples`` without its images, and why so many.
+
+    Args:
+        average: tokens of a text, where it is not the average of its kind.
+    """
+    kind = kind_of(request, workload)
+    tokens = samples.KINDS[kind].tokens if average is None else average
+    most = cut_at(request, workload, tokens * (request.samples or 0.0))
+    return samples.length(kind, request.data_kind is not None, most, average)
 
 
 def tokens_of_samples(request: Request, workload: Workload, count: float) -> tuple[float, list[Fact]]:
     """Tokens of so many texts, and why so many.
 
     Where only ``--seq-len`` is given, it is the length of each. Else a text is as long as is average for its kind,
-    never as the model's context: texts are packed, so that several share a sequence, and what is longer than a given
-    ``--seq-len`` is cut.
+    never as the model's context: texts are packed, so that several share a sequence; where they are fine-tuned on, what is
+    longer than a given ``--seq-len`` is cut.
     """
     length = workload.tokens_per_sample
     if _fills(request):
         why = "each fills a sequence of --seq-len; --data-kind takes the average of a kind, packed"
         fact = Fact(name=samples.LENGTH, value=f"{length:,}", origin=Origin.GIVEN, why=why)
         return count * length, [fact]
-    mean, fact = _length(request, workload)
+    mean, fact = text_length(request, workload)
     seen = _image_tokens(request, workload)
     each = f"({units.count(mean)} + {units.count(seen)} of images)" if seen else units.count(mean)
     total = Fact(

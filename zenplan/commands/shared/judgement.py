@@ -28,7 +28,7 @@ def judgement(plan: TrainingPlan) -> tuple[str, ...]:
     if is_language(plan.workload) and plan.method == "full":
         share = plan.tokens / recipe.recipe_for(plan.workload).optimum
         lines += [*_against_the_optimum(plan, share), *_repeated(plan, share)]
-    return (*lines, *_steps(plan))
+    return (*lines, *_cut(plan), *_steps(plan))
 
 
 def _against_the_optimum(plan: TrainingPlan, share: float) -> Iterator[str]:
@@ -71,6 +71,14 @@ def _repeated(plan: TrainingPlan, share: float) -> Iterator[str]:
     told = f"{plan.epochs:.3g} passes are worth {units.significant(worth)} times as much new data"
     little = "; more passes would add next to nothing" if worth < plan.epochs / 2.0 else ""
     yield f"{told}{little} ({_LAW})."
+
+
+def _cut(plan: TrainingPlan) -> Iterator[str]:
+    """What of counted data is not learned from, where texts are cut to a given length."""
+    values = {fact.name: fact.value for fact in plan.facts}
+    data, left = values.get("tokens of the data"), values.get("dataset tokens")
+    if data and left and left != data.partition(" ")[0]:
+        yield f"Of {data} tokens of the data {left} are learned from: texts are cut to --seq-len, as in fine-tuning."
 
 
 def _steps(plan: TrainingPlan) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from zenplan.domain import checks
 from zenplan.domain.answer.fit import Fit, fit_of
-from zenplan.domain.fit.efficiency import Correction, Grounds
+from zenplan.domain.fit.efficiency import FITTED_MAKERS, Correction, Grounds
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OWN, Billing, Offer, Terms
@@ -285,7 +285,9 @@ class Estimate:
         """The kind of evidence."""
         if self.correction:
             return self.correction.grounds
-        return Grounds.ASSUMED if self.cluster.accelerator.is_processor else Grounds.PUBLISHED
+        sheet = self.cluster.accelerator
+        fitted = sheet.vendor in FITTED_MAKERS and not sheet.is_processor
+        return Grounds.PUBLISHED if fitted else Grounds.ASSUMED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,9 @@ class Serving:
         refused: what was tried and why it does not do.
         facts: every input.
         basis: what the ranges rest on.
+        fresh: the cheapest at a fresh price of a machine that is listed, where the best has no such price; None where it
+            has one, or nobody has.
+        left_out: prices that were left out, a line each.
     """
 
     model: ServedModel
@@ -118,6 +121,8 @@ class Serving:
     refused: tuple[tuple[Deployment, str], ...]
     facts: tuple[Fact, ...]
     basis: str
+    fresh: Service | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def best(self) -> Service:

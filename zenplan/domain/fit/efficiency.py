@@ -103,7 +103,11 @@ class Grounds(StrEnum):
     MEASURED = "measured"  # on this accelerator, this model
     CARRIED = "carried over"  # from another accelerator, by the ratio of what is predicted for the two
     PUBLISHED = "published"  # fitted to published runs
-    ASSUMED = "assumed"  # on a processor: what published runs of accelerators let expect
+    ASSUMED = "assumed"  # on a processor, or of a maker without such runs: what those of others let expect
+
+
+# Makers of the accelerators of the published runs that the coefficients were fitted to.
+FITTED_MAKERS = frozenset({"AMD", "AWS", "Google", "Intel", "NVIDIA"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

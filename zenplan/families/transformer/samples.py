@@ -47,18 +47,20 @@ FINE_TUNING: Final = "chat"
 TRAINING: Final = "documents"
 
 
-def length(kind: str, given: bool, most: int | None = None) -> tuple[float, Fact]:
+def length(kind: str, given: bool, most: int | None = None, average: float | None = None) -> tuple[float, Fact]:
     """Average tokens of one text, and why so many.
 
     Args:
         kind: one of ``KINDS``.
         given: whether the user named the kind.
         most: tokens that a text is cut to; None where it is not.
+        average: tokens of one before that; None for the average of its kind.
     """
     found = KINDS[kind]
-    tokens = found.tokens if most is None else min(found.tokens, most)
+    whole = found.tokens if average is None else average
+    tokens = whole if most is None else min(whole, most)
     why = f"average of a {found.what}, {units.count(found.low)}–{units.count(found.high)} in {found.source}"
-    if tokens < found.tokens:
+    if tokens < whole:
         why = f"{why}; cut to --seq-len"
     if not given:
         why = f"{why}; taken for {kind}, other texts: --data-kind"
