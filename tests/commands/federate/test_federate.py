@@ -118,7 +118,7 @@ def test_it_is_compared_with_the_same_in_one_place(federation: Any) -> None:
     central = result_of(out)["central"]
     # 4,000 tokens are 499 samples of 8, 124 batches of 4 a pass: two rounds are two passes.
     assert (central["steps"], central["metrics"]["test"]["loss"]) == (248, pytest.approx(2.0 / 248**0.5 + 0.2))
-    # One that is there is found again; another seed is another run.
+    # One that is there is found again, not the federated one after it; another seed is another run.
     code, out, _ = federation("federate", "run.toml", *flags)
     assert (code, result_of(out)["central"]["run"]) == (0, central["run"])
     (federation.folder / "run.toml").write_text(REQUEST + "seed = 5\n", encoding="utf-8")

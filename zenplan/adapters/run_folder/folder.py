@@ -23,6 +23,8 @@ REQUEST, JOB, PREDICTION = "run.toml", "job.json", "prediction.json"
 METRICS, NOTICES = "metrics.jsonl", "notices.jsonl"
 STATUS, RESULT, CARD, CURVE_SVG, CURVE_PNG = "status.json", "result.json", "card.md", "curve.svg", "curve.png"
 CHECKPOINTS, MODEL = "checkpoints", "model"
+# Of a run among clients alone.
+FEDERATION = "federation.json"
 LOCK: Final = ".lock"
 MOST_BYTES: Final = 50_000_000
 # A worker whose parent is gone writes a checkpoint and leaves; until then it holds the lock.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from zenplan.adapters.run_folder.folder import put_json
+from zenplan.adapters.run_folder.folder import FEDERATION, put_json
 from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.federate.asked import federated_of
 from zenplan.commands.federate.document import federation_document
@@ -26,8 +26,6 @@ from zenplan.documents import published
 from zenplan.errors import UnknownName, UsageError, ZenplanError
 from zenplan.plugins import Plugins
 from zenplan.protocols import Engine
-
-FILE = "federation.json"
 
 
 def told_how(backend: str | None) -> int:
@@ -65,7 +63,7 @@ def run(flags: Flags, given: Mapping[str, str | None], compare: bool, python: Pa
             raise error(outcome.error.message, outcome.error.hint)
         found = watched.found(central)
         document = published(federation_document(outcome.result, found))
-        put_json(session.place.folder, FILE, document)
+        put_json(session.place.folder, FEDERATION, document)
         if session.format == "json":
             # A line for each event, as of 'zenplan train'.
             JsonLines().tell("result", "", {"result": document})

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from zenplan.adapters.run_folder.folder import JOB, PREDICTION, RESULT, STATUS, is_held, take
+from zenplan.adapters.run_folder.folder import FEDERATION, JOB, PREDICTION, RESULT, STATUS, is_held, take
 from zenplan.adapters.run_folder.place import known_runs
 from zenplan.commands.train.document import PredictionDocument, RunDocument, prediction_of, result_of
 from zenplan.domain.measured.training_run import FINISHED, RUNNING, RunPrediction, RunResult, RunStatus
@@ -65,9 +65,12 @@ def standing(folder: Path) -> tuple[RunStatus, bool]:
 
 
 def finished_runs() -> Sequence[tuple[Path, RunResult]]:
-    """Those that came to their end here, the newest first; what cannot be read is left out."""
+    """Those in one place that came to their end here, the newest first; what cannot be read is left out."""
     found = []
     for folder in known_runs().values():
+        # Of a run among clients a step is a round, which says nothing of one process.
+        if (folder / FEDERATION).exists():
+            continue
         with suppress(InputFileError, DataError):
             result = read_result(folder)
             if result.status.state == FINISHED:
