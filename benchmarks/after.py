@@ -69,7 +69,7 @@ def told(row: Mapping[str, Any]) -> str:
     if "state" not in row:
         return f"exit code {row['code']}: {row['said']}"
     if row["state"] != WRITTEN:
-        why = f"layer {row['layer']}" if row["layer"] else row["why"]
+        why = f"layer {row['layer']}" if row["layer"] else row["why"].partition(":")[0]
         return f"{row['state']}: {why}"
     if not row["quantize"]:
         batch = f", batch {row['batch']}" if row["batch"] else ""

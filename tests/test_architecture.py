@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -119,6 +121,7 @@ OUTSIDE = {
     "PIL": ("adapters/corpus/images.py",),
     "starlette": ("adapters/serving/",),
     "uvicorn": ("adapters/serving/",),
+    "uvloop": ("adapters/serving/",),
     "prometheus_client": ("adapters/serving/",),
     "httpx": ("adapters/http/",),
     "hishel": ("adapters/http/",),
@@ -167,7 +170,10 @@ LONGER = {
     "commands/buy/command.py:buy": "as calibrate's",
     "commands/serve_cost/command.py:serve_cost": "as calibrate's",
     "commands/calibrate/command.py:calibrate": "Typer reads its own flags from the signature, a line each",
+    "commands/compress/command.py:compress": "as calibrate's",
     "commands/explain/command.py:explain": "as calibrate's",
+    "commands/federate/command.py:federate": "as calibrate's",
+    "commands/serve/command.py:serve": "as calibrate's",
     "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
     "api.py:calibrate": "as api.estimate",
     "api_train.py:train": "as api.estimate",
@@ -516,9 +522,18 @@ _ESTIMATE = "from zenplan.commands.main import run; assert run(['estimate', '--p
 def loaded(code: str, *paths: Path) -> set[str]:
     """Which of the heavy modules a fresh interpreter has after that code."""
     program = f"{''.join(f'import sys; sys.path.insert(0, {str(p)!r}); ' for p in paths)}{code}; {_LOADED}"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
-    )
+    with tempfile.TemporaryDirectory() as home:
+        # What was measured, fetched or set on this machine would have to be read.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ZENPLAN_"))}
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            cwd=ROOT,
+            env={**environ, "HOME": home},
+        )
     return set(json.loads(done.stdout.splitlines()[-1])) & set(HEAVY)
 
 

@@ -31,12 +31,13 @@ from zenplan.commands.main import run
 ROOT = Path(__file__).parents[1]
 FACE = ast.parse((ROOT / "zenplan" / "__init__.py").read_text(encoding="utf-8"))
 # Arguments of a command that say how its answer is shown, or where it goes.
-SHOWING = {"every", "output", "explain", "details", "worst", "save", "manifest"}
+SHOWING = {"every", "output", "explain", "details", "worst", "save", "manifest", "picture"}
 FUNCTIONS = (
     "accelerators",
     "backtest",
     "buy",
     "calibrate",
+    "compress",
     "count_flop",
     "estimate",
     "explain",
@@ -145,7 +146,7 @@ def test_a_function_says_what_its_arguments_are(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices", "buy", "export"]
+    "name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices", "buy", "export", "compress"]
 )
 def test_the_arguments_are_the_flags_of_the_command(name: str) -> None:
     _same_arguments(name, name, name)

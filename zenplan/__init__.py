@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zenplan.api_export import export
     from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
-    from zenplan.api_trained import explain
+    from zenplan.api_trained import compress, explain
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         Backtest,
         Calibrations,
         Catalogue,
+        Compression,
         DataCard,
         Explanation,
         Exports,
@@ -100,7 +101,7 @@ else:
         "zenplan.api_export": ("export",),
         "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
-        "zenplan.api_trained": ("explain",),
+        "zenplan.api_trained": ("compress", "explain"),
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -144,6 +145,7 @@ else:
             "Backtest",
             "Calibrations",
             "Catalogue",
+            "Compression",
             "DataCard",
             "Explanation",
             "Exports",
@@ -183,6 +185,7 @@ __all__ = [
     "Catalogue",
     "Column",
     "Committed",
+    "Compression",
     "Convolution",
     "DataCard",
     "DataError",
@@ -243,6 +246,7 @@ __all__ = [
     "bundled_prices",
     "buy",
     "calibrate",
+    "compress",
     "count_flop",
     "estimate",
     "explain",

@@ -92,6 +92,7 @@ def estimate(
     label_usd: Number | None = None,
     label_hours: Number | None = None,
     label_rate: Number | None = None,
+    then: Names | None = None,
     currency: str | None = None,
     rate: Number | None = None,
     rate_date: date | str | None = None,
@@ -156,6 +157,7 @@ def estimate(
         data_usd: what the data cost: licence, purchase, collection.
         label_usd: what labelling a sample costs.
         label_hours, label_rate: or hours of labelling, and what one costs.
+        then: what follows the training, as in "export,compress:5%,explain:100,serve:30d", or several names.
         currency, rate, rate_date: shows amounts in it too, as in "EUR"; what a dollar is in it, and on which day. Without
             a rate, that of the price book.
         no_calibrations: do without what was measured by ``calibrate``.

@@ -3,13 +3,78 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from zenplan.arguments import flags
-from zenplan.results import Explanation, result
+from zenplan.results import Compression, Explanation, result
 
+Number = float | str
+# Arguments of ``compress`` that are handed on as they are.
+_NO_FLAGS = ("run", "method", "minutes", "out", "force", "progress", "backend")
 File = str | os.PathLike[str]
+
+
+def compress(
+    run: File,
+    *,
+    method: str | Sequence[str] | None = None,
+    min_accuracy: Number | None = None,
+    min_metric: Number | None = None,
+    max_share: Number | None = None,
+    max_mb: Number | None = None,
+    max_ms: Number | None = None,
+    sparsity: Number | None = None,
+    width: Number | None = None,
+    student: str | None = None,
+    steps: Number | None = None,
+    minutes: Number | None = None,
+    usd_per_hour: Number | None = None,
+    samples: Number | None = None,
+    threads: Number | None = None,
+    backend: str | None = None,
+    out: File | None = None,
+    force: bool = False,
+    progress: Callable[[float, str], None] | None = None,
+) -> Compression:
+    """Smaller versions of a finished run's model, compared, and the best kept. As ``zenplan compress``.
+
+    Its ``best`` is None, and nothing is written, where no version is within the bounds.
+
+    Args:
+        run: its id or folder.
+        method: int8, int4, prune, distill or merge; or several. None for all that go with the run.
+        min_accuracy: of the chosen version, 0 to 1.
+        min_metric: of the run's own figure, a ratio; None for 0.98 without ``min_accuracy``.
+        max_share: of the size of the run's model.
+        max_mb: of its files, in 1e6 bytes.
+        max_ms: of a call with one sample.
+        sparsity: of the weights, that pruning makes zero; None for 0.5.
+        width: of a student, of that of the model; None for students of 0.5 and 0.25.
+        student: one of your own, "package.module:function".
+        steps: of each training; None for those of the run, of pruning half.
+        minutes: of all trainings together; None for 10 without ``steps``.
+        usd_per_hour: of serving; None for that of the run.
+        samples: of the test set that are scored; None for 2,000, 0 for all.
+        threads: of the host; None for all cores.
+        backend: jax, torch or tensorflow; None for that of the run.
+        out: a folder; None for ``compressed/`` of the run.
+        force: replace what was compressed there before.
+        progress: called with the share that is done, 0 to 1, and a line.
+
+    Raises:
+        UsageError: an argument is wrong, or the run is not finished.
+        ZenplanError: the model cannot be opened, or nothing can be written there.
+    """
+    texts = flags({name: value for name, value in locals().items() if name not in _NO_FLAGS})
+    texts |= {"minutes": None if minutes is None else str(minutes), "backend": backend}
+    from zenplan.commands.compress.from_flags import asked_compression
+    from zenplan.commands.compress.use_case import compressed, plan
+
+    methods = [method] if isinstance(method, str) else list(method or ())
+    asked = asked_compression(os.fspath(run), methods, texts, None if out is None else Path(out), force)
+    return result(Compression, compressed(asked, plan(asked), progress or (lambda _share, _text: None)))
 
 
 def explain(

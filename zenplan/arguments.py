@@ -60,7 +60,18 @@ _NOT_FLAGS = (
     "overwrite",
 )
 _FILES = ("config", "data", "prices", "tokenizer", "source", "out", "weights", "resume")
-_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region", "features", "ids", "include", "to")
+_SEVERAL = (
+    "gpu",
+    "provider",
+    "exclude_provider",
+    "provider_class",
+    "region",
+    "features",
+    "ids",
+    "include",
+    "to",
+    "then",
+)
 
 
 def _flag(name: str, value: Any) -> Any:

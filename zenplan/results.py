@@ -14,7 +14,7 @@ from zenplan.domain.answer import answer, backtest, purchase, serving, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
-from zenplan.domain.measured import calibrated, explanation, training_run
+from zenplan.domain.measured import calibrated, compression, explanation, training_run
 from zenplan.domain.measured.export import Export
 from zenplan.domain.report import Report
 from zenplan.domain.training import data_card
@@ -216,6 +216,28 @@ class Explanation(Shown, explanation.Explanation):
             UsageError: it is another kind of file; ZenplanError: it cannot be written.
         """
         from zenplan.commands.explain.from_flags import write_picture
+
+        write_picture(Path(path), self)
+
+
+class Compression(Shown, compression.Compression):
+    """Smaller ``versions`` of a run's model beside it, and the name of the one that is ``chosen``; it lies at ``path``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan compress`` shows it."""
+        from zenplan.commands.compress.report import compression_report
+
+        return compression_report(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write its picture, ``.svg`` or ``.png``.
+
+        Raises:
+            UsageError: it is another kind of file; ZenplanError: it cannot be written.
+        """
+        from zenplan.commands.compress.from_flags import write_picture
 
         write_picture(Path(path), self)
 

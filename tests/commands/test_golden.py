@@ -74,6 +74,7 @@ COMMANDS = {
     "help_accelerators": ("accelerators", "--help"),
     "help_accelerators_show": ("accelerators", "show", "--help"),
     "help_train": ("train", "--help"),
+    "help_compress": ("compress", "--help"),
     "help_explain": ("explain", "--help"),
     "help_export": ("export", "--help"),
     "train_init_decoder": ("train", "init", "decoder", "-"),

@@ -16,7 +16,9 @@ from zenplan.commands.shared.help import Grouped
 ROOMS: Final = {
     "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
     "train": ("train.command:train", "The run itself: predicted, watched, stopped in time."),
+    "federate": ("federate.command:federate", "The run among clients that keep their rows, with Flower."),
     "export": ("export.command:export", "The model of a run for others: Keras, ONNX, LiteRT, checked."),
+    "compress": ("compress.command:compress", "Smaller versions of a run's model, and the best one."),
     "runs": ("runs.command:runs_app", "Training runs: list, show, compare, remove."),
     "explain": ("explain.command:explain", "What a trained model's answers come from."),
     "serve": ("serve.command:serve", "A trained model over HTTP: batches, limits, metrics, drift."),

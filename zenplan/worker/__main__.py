@@ -8,6 +8,7 @@ from typing import Any
 from zenplan.worker.counting.keras_file import read_keras_config
 from zenplan.worker.protocol import (
     AnyJob,
+    Compress,
     Count,
     Counted,
     DataParallel,
@@ -48,6 +49,11 @@ def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
         from zenplan.worker.trained.explaining import explain
 
         explain(job, events)
+    elif isinstance(job, Compress):
+        _confine(job.threads, job.model.job.device)
+        from zenplan.worker.trained.compressing import compress
+
+        compress(job, events)
     elif isinstance(job, Export):
         _confine(job.threads)
         from zenplan.worker.trained.exporting import export
@@ -127,11 +133,11 @@ def _data_parallel(job: DataParallel, events: Events) -> None:
     events.send(Done())
 
 
-def _confine(threads: int) -> None:
+def _confine(threads: int, device: str = "cpu") -> None:
     """Keep this process to so many threads, before a framework starts its own."""
     from zenplan.worker.measuring.machine import confined, prepare
 
-    prepare("cpu", confined(threads), "fp32")
+    prepare(device, confined(threads), "fp32")
 
 
 def _train(job: Train, events: Events, stdin: Stdin) -> None:

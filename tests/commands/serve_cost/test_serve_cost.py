@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shlex
 from collections.abc import Callable
@@ -78,6 +79,31 @@ def test_the_cheapest_degree_comes_first(served: Callable[..., dict[str, Any]]) 
     usd = [each["usd_per_h"]["mid"] for each in services]
     assert len(usd) > 1
     assert usd == sorted(usd)
+
+
+def test_csv_has_plain_cells(answer: Callable[..., Any]) -> None:
+    header, *rows = csv.reader(answer(*BASE, "--rate", "10/s", "--format", "csv", day=DAY).out.splitlines())
+    assert {"replicas_low", "ttft_s_mid", "usd_per_month_high"} <= set(header)
+    assert len(rows) > 1
+    assert all(len(row) == len(header) and not any("{" in cell for cell in row) for row in rows)
+
+
+def test_for_nothing_it_is_cheaper_than_any_api(served: Callable[..., dict[str, Any]]) -> None:
+    found = served("--rate", "1/s", "--usd-per-hour", "0", "--api-price", "0.1", "--tp", "1")["services"][0]
+    assert found["usd_per_month"]["mid"] == 0
+    assert found["even_rate_per_s"] == 0
+
+
+def test_what_no_fit_has_seen_is_less_sure_and_says_so(answer: Callable[..., Any]) -> None:
+    def asked(gpu: str) -> dict[str, Any]:
+        argv = ("serve-cost", "--model", "llama3.2-1b", "--gpu", gpu, "--rate", "0.1/s", "--format", "json")
+        return dict(json.loads(answer(*argv, day=DAY).out))
+
+    seen, unseen = asked("L4"), asked("graviton4")
+    ratio = [f["services"][0]["tpot_s"]["high"] / f["services"][0]["tpot_s"]["mid"] for f in (seen, unseen)]
+    assert ratio[1] == pytest.approx(ratio[0] ** 2)
+    assert "none is on" in unseen["basis"]
+    assert "none is on" not in seen["basis"]
 
 
 def test_an_old_price_is_said_with_the_cheapest_fresh_one_beside_it(

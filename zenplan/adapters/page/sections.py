@@ -344,7 +344,9 @@ def hours(document: Object) -> Markup | None:
     found = [
         (figures.described(document["schema"], "StepDocument", name), value / of_step * steady) for name, value in named
     ]
-    found.append(("Start-up, evaluation, checkpoints, interruptions", max(wall - steady, 0.0)))
+    after = [(f"After the training: {each['name']}", each["time_s"]["mid"]) for each in bill.get("followed", ())]
+    other = wall - steady - sum(value for _, value in after)
+    found += [("Start-up, evaluation, checkpoints, interruptions", max(other, 0.0)), *after]
     large = sorted((f for f in found if f[1] >= _SMALL * wall), key=lambda f: -f[1])
     rest = [value for _, value in found if 0 < value < _SMALL * wall]
     large += [("All else", sum(rest))] if rest else []

@@ -15,6 +15,8 @@ from zenplan.domain.measured.export import Export
 from zenplan.errors import DataError
 
 EXPORTS: Final = "exports"
+# A smaller version of the model, in a folder of its own, and what that was compared with.
+COMPRESSED, COMPARISON, COMPARISON_SVG = "compressed", "compression.json", "compression.svg"
 _RECORD: Final = "exports.json"
 _SCHEMA: Final = "zenplan.artefacts/1"
 
@@ -72,16 +74,19 @@ def tokenizer_of(path: Path) -> Path:
 def remove_exports(run: Path) -> None:
     """Remove what was exported into a run's own folder and is as it was then. Anything else there stays."""
     folder = run.resolve() / EXPORTS
+    smaller = run.resolve() / COMPRESSED
     with suppress(DataError, OSError):
-        for path in _ours(folder, _listed(run)):
+        for path in _ours((folder, smaller), _listed(run)):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-        (folder / _RECORD).unlink(missing_ok=True)
-    with suppress(OSError):
-        folder.rmdir()
+        for path in (folder / _RECORD, smaller / COMPARISON, smaller / COMPARISON_SVG):
+            path.unlink(missing_ok=True)
+    for each in (folder, smaller):
+        with suppress(OSError):
+            each.rmdir()
 
 
-def _ours(folder: Path, listed: tuple[Export, ...]) -> Iterator[Path]:
+def _ours(folders: tuple[Path, ...], listed: tuple[Export, ...]) -> Iterator[Path]:
     for each in listed:
         path = Path(each.path)
-        if path.parent == folder and path.exists() and digest_of(path) == each.sha256:
+        if path.parent in folders and path.exists() and digest_of(path) == each.sha256:
             yield from (path, manifest_of(path), tokenizer_of(path))

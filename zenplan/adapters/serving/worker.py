@@ -42,7 +42,7 @@ from zenplan.worker.protocol import (
 )
 
 Array = np.ndarray
-_LOOK_S, _READ_BYTES, _MOST_SAID_BYTES = 0.05, 1 << 16, 4096
+_LOOK_S, _READ_BYTES, _MOST_SAID_BYTES = 0.1, 1 << 16, 4096
 # Between starts of workers that end: longer each time.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 # What it looks like when a worker hangs: so many times the time that a request has.

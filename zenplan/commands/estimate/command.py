@@ -50,6 +50,7 @@ def estimate(
       zenplan estimate --params 7B --provider-class hyperscaler --billing spot
       zenplan estimate --params 7B --gpu H100 --gpus 64 --usd-per-hour 2.50
       zenplan estimate --params 1e9 --repeat 3 --trials 20 --save plan.json
+      zenplan estimate --model llama3-8b --tokens 1B --then export,compress,explain,serve:30d
     """
     if save is not None:
         from zenplan.commands.estimate.saved_plan import check_place

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from zenplan.commands.estimate.around import around_of
 from zenplan.commands.estimate.stated import plan_on_named
-from zenplan.commands.shared.data_bytes import around_of
 from zenplan.commands.shared.evidence import evidence_of
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import trains_in
@@ -64,7 +64,7 @@ class Pinned:
         evidence = evidence_of(plan, self.known.catalogue, self.known.coefficients, self.known.calibrations)
         there = evidence.corrected(replace(cluster, efficiency=efficiency))
         option = replace(self.found.options[self.index], cluster=0)
-        around = around_of(request, plan, self.known.today)
+        around = around_of(request, plan, self.known, (option.offer.instance.provider,))
         found = market(plan, self.found.operations, [there], [option], around)
         if not found.found.planned.all():
             raise NoFit(f"does not fit the memory of {cluster.accelerator.name}")
@@ -83,6 +83,6 @@ def pinned(request: Request, known: Known, plan: TrainingPlan, ranked: Ranked) -
         unpriced=ranked.total_usd is None,
         interruptions=quote.interruptions,
     )
-    around = around_of(request, plan, known.today)
+    around = around_of(request, plan, known, (quote.offer.instance.provider,))
     found = market(plan, known.operations, [quote.estimate.cluster], [option], around)
     return Pinned(request=request, known=known, found=found, index=0, ranked=ranked)

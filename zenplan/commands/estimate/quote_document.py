@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from zenplan.commands.shared.document import (
     DISTINCT,
@@ -102,6 +102,13 @@ class AvailabilityDocument(Document):
     reservation_source: Annotated[str | None, Meta(description="Where quota and reservation were read; null without.")]
 
 
+class FollowedDocument(Document):
+    """Something that is done after the training."""
+
+    name: Annotated[Name, Meta(description="As its part of the bill is called.")]
+    time_s: Annotated[RangeDocument, Meta(description="In seconds, in the wall-clock time; 0 of serving.")]
+
+
 class BillDocument(Document):
     """Time and money of a run under one billing kind."""
 
@@ -110,7 +117,8 @@ class BillDocument(Document):
     wall_clock_s: Annotated[
         RangeDocument,
         Meta(
-            description="Time from start to end, in seconds: with start-up, evaluation, checkpoints and interruptions."
+            description="Time from start to end, in seconds: with start-up, evaluation, checkpoints and interruptions, "
+            "and what was asked to follow."
         ),
     ]
     goodput: Annotated[Ratio, Meta(description="Steady over wall-clock time, a ratio.")]
@@ -147,6 +155,10 @@ class BillDocument(Document):
         tuple[PartDocument, ...],
         Meta(description="Where the dollars go, to the cent; empty where the price of the machines is not known."),
     ] = ()
+    followed: Annotated[
+        Annotated[tuple[FollowedDocument, ...], Meta(min_length=1)] | UnsetType,
+        Meta(description="What follows the training, of which the dollars are among the parts; only with --then."),
+    ] = UNSET
     paid_anyway: Annotated[
         PartDocument | None,
         Meta(
@@ -386,7 +398,8 @@ def _bill(operations: Operations, quote: Quote, bill: Bill) -> BillDocument:
         run,
         billing=bill.billing,
         steady_s=fill(RangeDocument, run.steady_s),
-        wall_clock_s=fill(RangeDocument, run.wall_clock_s),
+        wall_clock_s=fill(RangeDocument, bill.wall_clock_s),
+        followed=tuple(fill(FollowedDocument, f, time_s=fill(RangeDocument, f.time_s)) for f in bill.followed) or UNSET,
         gpu_hours=fill(RangeDocument, quote.gpu_hours(bill)),
         billed_h=bill.billed_h,
         machines_usd=fill(RangeDocument, bill.compute_usd) if bill.compute_usd else None,

@@ -119,7 +119,7 @@ def _money(answer: Answer) -> Table:
                 str(place),
                 f"{_label(ranked)}\n{_where(quote)}",
                 f"{screen.devices_of(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
-                _time(bill.run.wall_clock_s),
+                _time(bill.wall_clock_s),
                 *(_usd(b, quote, answer) if b else _missing(quote, k) for k, b in bills.items()),
             )
         )
@@ -220,6 +220,7 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
             f"{units.significant(run.interruptions, 2)} interruptions: goodput "
             f"{units.percent(run.goodput)}",
         ),
+        *(("after it", _followed(ranked.bill)) for _ in ranked.bill.followed[:1]),
         *((str(b.billing), _bill(b, quote, answer)) for b in quote.bills),
         ("energy", _energy(quote)),
         ("price", _price(quote, screen.money(answer), answer.today)),
@@ -227,6 +228,12 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
     ]
     columns = (Column(name=f"#{place} {_label(ranked)}"), Column(name=_where(quote)))
     return Table(title="", columns=columns, rows=tuple(rows))
+
+
+def _followed(bill: Bill) -> str:
+    """Time of what follows the training; serving has none."""
+    took = [f"{each.name} {units.duration(each.time_s.mid)}" for each in bill.followed if each.time_s.high]
+    return f"{', '.join(took)}: {units.duration(bill.wall_clock_s.mid)} in all" if took else "starts when it is done"
 
 
 def _layout(answer: Answer, quote: Quote) -> str:
@@ -396,9 +403,9 @@ def _record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
         "grounds": str(estimate.grounds),
         "input_share": found.share if found else None,
         "gpu_hours": quote.gpu_hours(bill).mid,
-        "wall_clock_s_low": bill.run.wall_clock_s.low,
-        "wall_clock_s": bill.run.wall_clock_s.mid,
-        "wall_clock_s_high": bill.run.wall_clock_s.high,
+        "wall_clock_s_low": bill.wall_clock_s.low,
+        "wall_clock_s": bill.wall_clock_s.mid,
+        "wall_clock_s_high": bill.wall_clock_s.high,
     }
     for kind in Billing:
         own, price, name = quote.bill(kind), quote.offer.price(kind), str(kind).replace("-", "_")

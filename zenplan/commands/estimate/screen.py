@@ -18,6 +18,7 @@ from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Table
+from zenplan.planning.money.project import AFTER
 from zenplan.planning.physics.input_pipeline import supply
 
 _KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
@@ -223,12 +224,27 @@ def beside(answer: Answer) -> str:
     told = [f"{c.name} {units.span(usd(c.usd.low), usd(c.usd.high))} ({c.origin})" for c in others if c.usd]
     told += [f"{c.name} (not known)" for c in others if not c.usd]
     parts = []
-    if sum(cost.counted for cost in project.costs) > 1 or answer.request.project.repeat > 1:
+    if sum(cost.counted and cost.name != AFTER for cost in project.costs) > 1 or answer.request.project.repeat > 1:
         total = project.total_usd
         span = f"{usd(total.mid)} ({units.span(usd(total.low), usd(total.high))})" if total else "no price"
         parts.append(f"The project: {span}, {units.duration(project.wall_clock_s.mid)}.")
     parts += [f"Not included: {', '.join(told)}."] if told else []
     return " ".join(parts)
+
+
+def after(answer: Answer) -> str:
+    """What follows the training, in a sentence: time and dollars of each, which are in those of the plan."""
+    bill, usd = answer.recommended.bill, money(answer)
+    costing = {part.name: part for part in bill.followed_parts} if bill.compute_usd else {}
+    told = []
+    for each in bill.followed:
+        took = [units.duration(each.time_s.mid, 2)] if each.time_s.high else []
+        part = costing.get(each.name)
+        if part and part.high_usd:
+            span = f" ({units.span(usd(part.low_usd), usd(part.high_usd))})" if part.low_usd < part.high_usd else ""
+            took.append(f"{usd(part.mid_usd)}{span}")
+        told.append(f"{each.name} {', '.join(took)}".rstrip())
+    return f"In that, after the training: {'; '.join(told)}." if told else ""
 
 
 def input_pipeline(answer: Answer, named: bool = True) -> str:
@@ -285,7 +301,7 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     lines: list[str] = []
     told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
-    said = (*ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
+    said = (*ways, after(answer), *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
     for line in filter(None, said):
         if _lines(line) <= left - (kept if answer.met or lines else 0):
             lines.append(line)

@@ -148,7 +148,7 @@ def _used(request: Request, ask: Ask) -> float:
     if not usable.any():
         return math.inf
     bills = market.bills(request.billing)
-    used = bills.runs.wall_clock_s[2][usable] / _latest_s(request)
+    used = bills.wall_clock_s[2][usable] / _latest_s(request)
     if request.budget_usd is not None:
         usd = bills.total_usd[2][usable]
         priced = usd >= 0

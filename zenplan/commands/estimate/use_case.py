@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import making_of, site_of
+from zenplan.commands.estimate.around import around_of
 from zenplan.commands.estimate.offers import Selection, matching, paid_anyway, select
 from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.estimate.sizing import sized
 from zenplan.commands.estimate.stated import machine_facts, plan_on_named
 from zenplan.commands.estimate.wishes import told, verdict, would_help
-from zenplan.commands.shared.data_bytes import around_of, data_bytes
+from zenplan.commands.shared.data_bytes import data_bytes
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.known import Known
@@ -78,7 +79,7 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
     return Answer(
         request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
         today=known.today,
-        plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *stated)),
+        plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *stated, *_followed(found))),
         operations=known.operations,
         ranked=ranked,
         rule=wish.rule,
@@ -95,6 +96,12 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         here=_here(plan, known.calibrations),
         judgement=(*((size.said,) if size else ()), *judgement(plan)),
     )
+
+
+def _followed(found: Market) -> Iterator[Fact]:
+    """What was taken of what follows the training."""
+    if found.around.following is not None:
+        yield from found.around.following.facts(found.plan)
 
 
 def _project(given: Request, plan: TrainingPlan, best: Ranked, today: date) -> Project:
@@ -128,7 +135,7 @@ def _looked(request: Request, known: Known, reserved: bool = False) -> _Looked:
         raise NoFit(
             _no_options(request, plan, selection, known.catalogue), _hint(request, plan, selection, known.catalogue)
         )
-    around = around_of(request, plan, known.today)
+    around = around_of(request, plan, known)
     found = market(plan, known.operations, selection.clusters, selection.options, around)
     return _Looked(evidence=evidence, selection=selection, found=found)
 
@@ -252,7 +259,7 @@ def _fewer(request: Request, found: Market, best: int, evidence: Evidence) -> tu
     if not usable:
         return ()
     place = min(usable, key=lambda index: float(bills.total_usd[1][index]))
-    longer = float(bills.runs.wall_clock_s[1][place]) / own.run.wall_clock_s.mid
+    longer = float(bills.wall_clock_s[1][place]) / own.wall_clock_s.mid
     if own.total_usd is None or not own.total_usd.mid:
         return ()
     dearer = float(bills.total_usd[1][place]) / own.total_usd.mid
@@ -337,7 +344,7 @@ def _not_quoted(request: Request, found: Market, ranking: Ranking, today: date) 
         )
     fits = found.found.planned[found.owner]
     priced, usable = found.priced(request.billing), found.usable(request.billing)
-    late = usable & (found.bills(request.billing).runs.wall_clock_s[1] > request.longest_s)
+    late = usable & (found.bills(request.billing).wall_clock_s[1] > request.longest_s)
     for count, what in (
         (int((fits & ~priced & ~usable).sum()), f"have no price under {request.billing}"),
         (int((fits & priced & ~usable).sum()), "would never end"),

@@ -29,14 +29,14 @@ def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking, today
         first = ranking.order[0]
         parts.append(
             f"nothing finishes within {units.duration(request.longest_s)}; the nearest takes "
-            f"{units.duration(bill.run.wall_clock_s.mid)} on {_where(found, first)}"
+            f"{units.duration(bill.wall_clock_s.mid)} on {_where(found, first)}"
         )
     # What was asked is of the whole project: its runs, and what is paid beside them.
     runs, beside = request.project.runs, request.beside_usd
     kept = [
         _kept(limit * runs + more, value and value * runs + more, what, show)
         for limit, value, more, show, what in (
-            (request.deadline_s, bill.run.wall_clock_s, 0.0, units.duration, "deadline"),
+            (request.deadline_s, bill.wall_clock_s, 0.0, units.duration, "deadline"),
             (request.budget_usd, bill.total_usd, beside, units.usd, "budget"),
         )
         if limit is not None
@@ -53,7 +53,7 @@ def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking, today
 def _by_old_prices(request: Request, found: Market, today: date) -> bool:
     """Whether no price that is fresh keeps what was asked, by the middles."""
     bills, (longest_s, budget_usd) = found.bills(request.billing), Wish.of(request).limits
-    usd, time_s = bills.total_usd[1], bills.runs.wall_clock_s[1]
+    usd, time_s = bills.total_usd[1], bills.wall_clock_s[1]
     fresh = found.usable(request.billing) & ~found.old(request.billing, today) & (time_s <= longest_s)
     return not (fresh & (usd <= (math.inf if budget_usd is None else budget_usd))).any()
 
@@ -89,7 +89,7 @@ def would_help(request: Request, found: Market, ranking: Ranking, today: date) -
 def told(found: Market, billing: Billing, index: int, today: date) -> str:
     """One option in a line: its dollars and its time under one kind of billing, what it is, and whether its price is old."""
     bills = found.bills(billing)
-    usd, time_s = float(bills.total_usd[1, index]), float(bills.runs.wall_clock_s[1, index])
+    usd, time_s = float(bills.total_usd[1, index]), float(bills.wall_clock_s[1, index])
     money = "at a price that is not known" if math.isnan(usd) else units.usd(usd)
     price = found.options[index].offer.price(billing)
     aged = ", an old price" if price and price.is_old(today) else ""
@@ -127,7 +127,7 @@ def _later(request: Request, found: Market, ranking: Ranking, today: date) -> Wo
     index: int | None = ranking.order[0]
     if request.budget_usd is not None:
         index = fastest(found, request.billing, request.budget_usd)
-    if index is None or found.bills(request.billing).runs.wall_clock_s[1, index] > longest_s:
+    if index is None or found.bills(request.billing).wall_clock_s[1, index] > longest_s:
         return None
     return _change(request, found, request.billing, index, today)
 
@@ -140,7 +140,7 @@ def _change(
     Unless it may be ``late`` the time is kept.
     """
     bills = found.bills(billing)
-    usd, time_s = float(bills.total_usd[1, index]), float(bills.runs.wall_clock_s[1, index])
+    usd, time_s = float(bills.total_usd[1, index]), float(bills.wall_clock_s[1, index])
     flags, parts = [], []
     late = late and time_s > (request.deadline_s or request.longest_s)
     dear = request.budget_usd is not None and usd > request.budget_usd
@@ -174,7 +174,7 @@ def _way(found: Market, billing: Billing, index: int, change: str, text: str) ->
         change=change,
         text=text,
         usd=None if math.isnan(usd) else usd,
-        wall_clock_s=float(bills.runs.wall_clock_s[1, index]),
+        wall_clock_s=float(bills.wall_clock_s[1, index]),
     )
 
 

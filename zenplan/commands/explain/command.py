@@ -46,7 +46,7 @@ def explain(
     """
     import sys
 
-    from zenplan.commands.explain.from_flags import explanation_of, write_picture
+    from zenplan.commands.explain.from_flags import check_picture, explanation_of, write_picture
     from zenplan.commands.explain.report import coloured, explanation_report
     from zenplan.commands.shared.output import colourful, loaded_plugins, say, write
     from zenplan.commands.shared.progress import elapsed
@@ -54,6 +54,8 @@ def explain(
 
     settings = resolved(format=output)
     flags = {"given": given, "method": method, "samples": samples, "part": part, "target": target, "steps": steps}
+    if out is not None:
+        check_picture(out)
     with loaded_plugins() as plugins:
         with elapsed(run) as tell:
             found = explanation_of(run, {**flags, "repeats": repeats, "seed": seed, "timeout": timeout}, backend, tell)

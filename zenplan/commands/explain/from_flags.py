@@ -52,6 +52,12 @@ def explanation_of(
     return explained(finished_run(run), wanted, backend, tell)
 
 
+def check_picture(path: Path) -> None:
+    """Raise ``UsageError`` for the name of a file that no picture is written to."""
+    if path.suffix not in _PICTURES:
+        raise UsageError(f"{path} is neither .html nor .png", "as in: -o why.html")
+
+
 def write_picture(path: Path, found: Explanation) -> None:
     """The explanation as a page, or the picture of its first sample, by the name of the file.
 
@@ -61,12 +67,8 @@ def write_picture(path: Path, found: Explanation) -> None:
     """
     from zenplan.adapters.files.whole_file import write_whole
 
-    if path.suffix == ".html":
-        write_whole(path, _page(found))
-    elif path.suffix == ".png":
-        write_whole(path, _png(found))
-    else:
-        raise UsageError(f"{path} is neither .html nor .png", "as in: -o why.html")
+    check_picture(path)
+    write_whole(path, _PICTURES[path.suffix](found))
 
 
 def _page(found: Explanation) -> str:
@@ -90,3 +92,6 @@ def _png(found: Explanation) -> bytes:
         raise UsageError("there is no sample to show", "--samples 1 or more")
     first = inputs[0]
     return image_png(first) if first.is_image and len(first.shape) == 2 else bars_png(first)
+
+
+_PICTURES: dict[str, Callable[[Explanation], str | bytes]] = {".html": _page, ".png": _png}

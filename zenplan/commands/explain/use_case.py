@@ -61,7 +61,7 @@ def explained(run: FinishedRun, wanted: Wanted, backend: str | None, tell: Calla
     """
     reader = Preprocessor.of(Path(run.job.data))
     name = backend_of(backend or run.backend, {})
-    part = wanted.part or ("test" if "test" in reader.data.get("parts", {}) else "validation")
+    part = _part(wanted, reader)
     job = protocol.Explain(
         what=f"run {run.id}",
         model=run.trained(),
@@ -98,6 +98,15 @@ def explained(run: FinishedRun, wanted: Wanted, backend: str | None, tell: Calla
     )
 
 
+def _part(wanted: Wanted, reader: Preprocessor) -> str:
+    """Of the data, that is looked at; of no moment where samples are given."""
+    there = reader.data.get("parts", {})
+    part = wanted.part or ("test" if "test" in there else "validation")
+    if wanted.given is None and there and part not in there:
+        raise UsageError(f"the data of the run have no part '{part}'", f"one of {', '.join(there)}; or --input")
+    return part
+
+
 def _target(text: str | None, reader: Preprocessor) -> int | None:
     """The number of a class that is named, or of a token."""
     if text is None:
@@ -108,6 +117,8 @@ def _target(text: str | None, reader: Preprocessor) -> int | None:
         return reader.tokens(text)[0]
     if not text.isdigit() or len(text) > 9:
         raise UsageError(f"there is no class '{text}'", f"one of {', '.join(reader.classes[:12])}")
+    if reader.classes and int(text) >= len(reader.classes):
+        raise UsageError(f"the model has {len(reader.classes)} classes, and none is number {text}", "0 is the first")
     return int(text)
 
 

@@ -52,7 +52,7 @@ def export(
     \b
     Examples:
       zenplan export abcd2345 --to onnx
-      zenplan export abcd2345 --to savedmodel,litert --quantize int8 -o artefacts
+      zenplan export abcd2345 --to keras,litert --quantize int8 -o out
     """
     from zenplan.commands.export.asked import asked_export
     from zenplan.commands.export.report import export_report

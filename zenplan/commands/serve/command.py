@@ -13,8 +13,12 @@ def _option(text: str, metavar: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, metavar=metavar, **more)
 
 
+def _large(text: str, metavar: str, name: str) -> Any:
+    return _option(text, metavar, name, rich_help_panel="Large language models")
+
+
 def serve(
-    run: Annotated[str, typer.Argument(help="A finished run: its id, or its folder.", metavar="RUN")],
+    run: Annotated[Text, typer.Argument(help="A finished run: its id, or its folder.", metavar="[RUN]")] = None,
     host: Annotated[str, _option("Address to listen on.", "ADDRESS", "--host")] = "127.0.0.1",
     port: Annotated[str, _option("0 for any that is free.", "COUNT", "--port")] = "8000",
     max_batch: Annotated[str, _option("Samples, or texts, of a call at most.", "COUNT", "--max-batch")] = "32",
@@ -35,19 +39,39 @@ def serve(
     usd: Annotated[Text, _option("Of this machine, for dollars per 1000 requests.", "USD", "--usd-per-hour")] = None,
     window: Annotated[str, _option("Last samples that drift is told of.", "COUNT", "--window")] = "1000",
     drift: Annotated[str, _option("Population stability index that is said.", "NUMBER", "--drift")] = "0.2",
+    model: Annotated[Text, _large("A preset in place of a run, as llama3-8b.", "NAME", "--model")] = None,
+    gpu: Annotated[Text, _large("That it is to be served on.", "NAME", "--gpu")] = None,
+    rate: Annotated[Text, _large("Requests that come; 1/s where none is given.", "RATE", "--rate")] = None,
+    manifest: Annotated[Text, _large("vllm (default), trtllm, compose, kubernetes.", "KIND", "--manifest")] = None,
     output: Annotated[str, _option("table, or json: an object a line.", "FORMAT", "--format")] = "table",
 ) -> int:
     """Serve a trained model over HTTP: predictions, or text in pieces, with batches, limits, metrics and drift.
 
     The model is in a worker process, which is started anew where it ends. SIGTERM and Ctrl-C let requests in flight
     finish: exit code 0 where all of them had their answers; else 143, or 130. docs/after.md has the routes.
+    Of a large language model (--model) the command of vLLM or TensorRT-LLM, or a manifest, is printed instead.
 
     \b
     Examples:
       zenplan serve RUN
       zenplan serve RUN --port 0 --max-batch 8 --usd-per-hour 0.50
       ZENPLAN_SERVE_TOKEN=... zenplan serve RUN --host 0.0.0.0
+      zenplan serve --model llama3-8b --gpu L4 --rate 10/s --manifest kubernetes
     """
+    if (run is None) == (model is None):
+        from zenplan.errors import UsageError
+
+        what = "there is nothing to serve" if run is None else "a run and --model contradict"
+        raise UsageError(what, "as in: zenplan serve RUN; 'zenplan runs list' has them")
+    if run is None:
+        from zenplan.commands.serve.manifest import manifest as manifest_of
+
+        typer.echo(manifest_of(model or "", gpu, rate, manifest), nl=False)
+        return 0
+    if stray := [name for name, text in (("gpu", gpu), ("rate", rate), ("manifest", manifest)) if text is not None]:
+        from zenplan.errors import UsageError
+
+        raise UsageError(f"--{stray[0]} is of --model alone", "leave it out")
     from zenplan.commands.serve.from_flags import served
 
     flags = {"port": port, "max-batch": max_batch, "max-wait": max_wait, "queue": queue, "max-body": max_body}

@@ -15,7 +15,7 @@ from zenplan.commands.train.finished import finished_run
 from zenplan.errors import UnknownName, UsageError
 
 _MOST, _LONGEST_S, _MOST_PORT = 10**6, 86_400.0, 65_535
-_LIBRARIES = ("starlette", "uvicorn", "httptools", "prometheus_client")
+_LIBRARIES = ("starlette", "uvicorn", "httptools", "uvloop", "prometheus_client")
 _LOOPBACK = ("127.", "localhost", "::1")
 _CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 FORMS = ("table", "json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -40,7 +39,7 @@ def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Scr
         status=lambda: screen.status(service),
     )
     with bound:
-        return asyncio.run(serve(app_of(service, gate, screen.line), service, bound, wanted.drain_s, told))
+        return serve(app_of(service, gate, screen.line), service, bound, wanted.drain_s, told)
 
 
 def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Screen) -> Service:

@@ -59,7 +59,7 @@ class ServiceDocument(Document):
         AmountDocument | None, Meta(description="On usage, as though always at the limit, US dollars a request.")
     ]
     even_rate_per_s: Annotated[
-        Positive | None,
+        NotNegative | None,
         Meta(description="Requests a second from which on it costs less than the API; null where it never does."),
     ]
 

@@ -16,6 +16,11 @@ from zenplan.domain.report import Column, Report, Table
 from zenplan.domain.serving.model import ServedModel
 
 _MILLION: Final = 1e6
+# Of a service, what has a low and a high end.
+_RANGES: Final = (
+    *("replicas", "ttft_s", "tpot_s"),
+    *("usd_per_h", "usd_per_month", "usd_per_request", "usd_per_request_used"),
+)
 # Of the degrees of parallelism, what fits a screen; the document has all.
 _SHOWN: Final = 3
 
@@ -24,7 +29,7 @@ def serving_report(found: Serving, today: date) -> Report:
     """The answer of that day."""
     return Report(
         make_document=lambda: _document(found),
-        make_records=lambda: _document(found).services,
+        make_records=lambda: [_record(each) for each in _document(found).services],
         verdict=_verdict(found, today),
         tables=tuple(_tables(found)),
         notes=tuple(_notes(found, today)),
@@ -37,6 +42,19 @@ def _document(found: Serving) -> Any:
     return document(found)
 
 
+def _record(service: Any) -> dict[str, Any]:
+    """A service as a row: each range in three columns, empty where there is none."""
+    from zenplan.documents import plain
+
+    row: dict[str, Any] = {}
+    for name, value in dict(plain(service)).items():
+        if name in _RANGES:
+            row |= {f"{name}_{end}": (value or {}).get(end) for end in ("low", "mid", "high")}
+        else:
+            row[name] = value
+    return row
+
+
 def _verdict(found: Serving, today: date) -> str:
     best, traffic = found.best, found.wanted.traffic
     replicas = round(best.replicas.mid)
@@ -45,7 +63,7 @@ def _verdict(found: Serving, today: date) -> str:
     asked = (
         f"{_rate(best.rate_per_s)} of {found.model.name} at {traffic.input_tokens:,} in, {traffic.output_tokens:,} out"
     )
-    first = f"{what}{how} answer{'s' * (best.devices == 1)} {asked}"
+    first = f"{what}{how} {'answers' if best.devices == 1 else 'answer'} {asked}"
     if best.usd_per_month is None or best.usd_per_request is None or best.usd_per_request_used is None:
         bill = "no price of it is known, --usd-per-hour gives one"
     else:
@@ -81,7 +99,7 @@ def _against_api(found: Serving) -> str:
 
 def _rate(per_s: float) -> str:
     if per_s >= 0.1:
-        return f"{units.significant(per_s)}/s"
+        return f"{units.count(per_s)}/s"
     return f"{units.significant(per_s * 3600.0)}/h"
 
 
@@ -151,7 +169,8 @@ def _notes(found: Serving, today: date) -> Iterator[str]:
     yield from _shape(found.model)
     sheet = best.on.accelerator
     if sheet.vendor in FITTED_MAKERS and not sheet.is_processor:
-        yield "Ranges: of publishers left out of the fit (docs/serving.md)."
+        _, _, wider = found.basis.partition("; ")
+        yield f"Ranges: of publishers left out of the fit (docs/serving.md){'; ' if wider else ''}{wider}."
     else:
         yield f"Ranges: assumed, those of other devices: no measurement on {sheet.name} or its like was fitted."
     for on, why in found.refused:

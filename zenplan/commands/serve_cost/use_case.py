@@ -16,6 +16,7 @@ from zenplan.commands.shared.machines import with_named_devices
 from zenplan.commands.shared.options import one_of
 from zenplan.commands.shared.tables import lowered
 from zenplan.domain.answer.serving import Service, Serving, Wanted
+from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import OLD_WITHIN, Offer, PriceTable
 from zenplan.domain.provenance import Fact, Origin
@@ -25,7 +26,7 @@ from zenplan.domain.serving.efficiency import ServingFit
 from zenplan.domain.serving.model import ServedModel
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
-from zenplan.planning.serving.groups import groups_of
+from zenplan.planning.serving.groups import GENERATION, groups_of
 from zenplan.planning.serving.served import served_model
 from zenplan.planning.serving.service import BUSY, Sized, around, even_rate_per_s, sized
 from zenplan.planning.serving.steady import Loaded
@@ -208,7 +209,7 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
     # A model that generates no text may have no length that could be asked for.
     served_model(lowered(known.families, asked.model))
     model = served_model(lowered(known.families, {**asked.model, "seq_len": 16}))
-    fit = read_serving()
+    fit = _for(read_serving(), sheet)
     tried = [_tried(asked, model, fit, known, sheet, tp) for tp in _degrees(asked, model, sheet)]
     services = [_service(asked, fit, known, tables, each) for each in tried if not each[2].why_not]
     if not services:
@@ -225,6 +226,22 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
         fresh=_fresh(asked, fit, known, tables, tried) if _is_doubtful(services[0].offer, known) else None,
         left_out=too_old(tables),
     )
+
+
+# Of a range, where no serving on the accelerator's generation was published: our assumption.
+_UNSEEN: Final = 2.0
+
+
+def _for(fit: ServingFit, sheet: Accelerator) -> ServingFit:
+    """The fit with its ranges for an accelerator: wider where none of its generation was in it."""
+    if f"{GENERATION}/{sheet.architecture}" in fit.all["memory"].factors:
+        return fit
+
+    def wider(interval: Interval) -> Interval:
+        basis = f"{interval.basis}; twice as wide, as none is on {sheet.architecture}"
+        return replace(interval, new=_UNSEEN * interval.new, known=_UNSEEN * interval.known, basis=basis)
+
+    return replace(fit, throughput=wider(fit.throughput), ttft=wider(fit.ttft), tpot=wider(fit.tpot))
 
 
 def _check_size(best: Service, sheet: Accelerator) -> None:
@@ -357,10 +374,10 @@ def _why_none(
     where = f"{on.devices} × {sheet.name}"
     if found.limit or "memory" not in found.why_not:
         return f"{model.name} on {where}: {found.why_not}", "a longer --slo, more --tp, a faster --gpu, or fp8 weights"
-    need = units.size(own.stored_bytes * on.devices)
-    message = f"{model.name} in {asked.weights} does not fit {where}: {need} of weights, " + (
-        f"{units.size(max(0.0, own.room_bytes) * on.devices)} of room"
-    )
+    need, room = units.size(own.stored_bytes * on.devices), units.size(max(0.0, own.room_bytes) * on.devices)
+    traffic = asked.wanted.traffic
+    one = units.size(float(kept_bytes(own, traffic.input_tokens + traffic.output_tokens)) * on.devices)
+    message = f"{model.name} in {asked.weights} does not fit {where}: {need} of weights and {one} a request in {room}"
     for weights in (asked.weights, "fp8", "int4"):
         for tp in (2**k for k in range(7)):
             other = replace(asked, weights=weights)

@@ -1,15 +1,13 @@
-"""What the data of a run take in storage, and what its bill needs of that."""
+"""What the data of a run take in storage."""
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Final
 
 from zenplan.domain.range import Range
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.families.transformer.bytes_per_token import BYTES_PER_TOKEN
-from zenplan.planning.money.quotes import Around
 
 # A picture as it is kept: ImageNet-1k has 138 GB of 1.28M JPEGs (image-net.org, recalled).
 _IMAGE_BYTES: Final = 110e3
@@ -30,8 +28,3 @@ def data_bytes(request: Request, plan: TrainingPlan) -> Range:
     if known is not None:
         return Range.exactly(known)
     return (_SOUND_BYTES if unit in _SOUND else _SAMPLE_BYTES) * samples
-
-
-def around_of(request: Request, plan: TrainingPlan, today: date) -> Around:
-    """What bills of the plan need beside its runs."""
-    return Around(data_bytes=data_bytes(request, plan), today=today)

@@ -41,6 +41,12 @@ def _data_kind(text: str, _: str) -> Any:
     return one_of(*KINDS)(text, "kind of data")
 
 
+def _then(given: Any, what: str) -> Any:
+    from zenplan.commands.shared.follow_ups import parse_follow_ups
+
+    return parse_follow_ups(names(given, what), what)
+
+
 def _parts(given: Any, what: str) -> tuple[str, ...]:
     from zenplan.domain.model.workload import PARTS
 
@@ -344,6 +350,13 @@ _PROJECT: Final = (
         help="What an hour of labelling costs.",
         field="label_usd_per_h",
         parse=units.or_zero(units.parse_usd),
+    ),
+    Flag(
+        name="then",
+        metavar="NAMES",
+        help="What follows the training: export, compress, explain, serve:TIME; each with an amount, as in "
+        "export:2000,compress:5%,explain:100,serve:30d.",
+        parse=_then,
     ),
     Flag(
         name="currency",

@@ -78,6 +78,15 @@ class Asked:
     request: str = ""
     facts: tuple[Fact, ...] = ()
 
+    def step_samples(self, there: int | None) -> int:
+        """Samples of a step; of a federated run, whose steps are rounds, those of all its clients.
+
+        Args:
+            there: samples of the training data; None where it is not known.
+        """
+        federated = self.job.federated
+        return self.job.batch if federated is None else federated.local_epochs * (there or 0)
+
 
 def asked_run(
     given: Mapping[str, Any], request: Mapping[str, Any], data: Prepared, how: How, backend: str, text: str

@@ -39,8 +39,8 @@ def came_out(
     wall_s = sum(wall for wall, _ in times)
     step_s = wall_s / len(times) if times else None
     best = min(((loss, step) for step, loss in metrics.curve("validation")), default=None)
-    ready, job = supervisor.ready, supervisor.asked.job
-    samples = len(training) * job.batch
+    ready = supervisor.ready
+    samples = len(training) * supervisor.asked.step_samples(ready.samples if ready else None)
     tokens = ready.tokens_per_sample if ready else None
     return RunResult(
         status=supervisor.status,
@@ -96,7 +96,10 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
         yield f"- {result.parameters:,} parameters{trained}"
     optimizer = job.optimizer
     yield f"- {job.loss or 'own loss'}, {optimizer.name} at {optimizer.learning_rate:g}, {optimizer.schedule} schedule"
-    yield f"- {units.many(status.step, 'step')} of {units.many(job.batch, 'sample')} in {job.precision}, seed {job.seed}"
+    steps = f"{units.many(status.step, 'step')} of {units.many(job.batch, 'sample')}"
+    if job.federated is not None:
+        steps = f"{units.many(status.step, 'round')} of {units.many(job.federated.clients, 'client')}, averaged"
+    yield f"- {steps} in {job.precision}, seed {job.seed}"
     yield f"- Keras on {status.backend}, {status.device}, {units.many(job.threads, 'thread')}"
     yield f"- run {status.id}, begun {status.started_at:%Y-%m-%d %H:%M} UTC, in `{folder}`"
     yield ""

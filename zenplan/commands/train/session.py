@@ -35,7 +35,7 @@ from zenplan.domain.measured.training_run import FINISHED, RunPrediction
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.plugins import Plugins
 from zenplan.protocols import Engine, Tracker
-from zenplan.worker.protocol import Train
+from zenplan.worker.protocol import Event, Train
 
 # What may be changed of a run that is gone on with.
 _OF_A_RESUMED: Final = (*LIMITS, "tracker")
@@ -80,8 +80,14 @@ class Session:
     format: str
     began_s: float
 
-    def go(self, screen: Screen, judge: Callable[[int, float], bool] | None = None) -> Outcome:
-        """Run it, to its end or until something ends it, ``judge`` among that. Raises as ``use_case.train``."""
+    def go(
+        self,
+        screen: Screen,
+        judge: Callable[[int, float], bool] | None = None,
+        heard: Callable[[Event], None] | None = None,
+    ) -> Outcome:
+        """Run it, to its end or until something ends it, ``judge`` among that. Arguments and errors as of
+        ``use_case.train``."""
         return train(
             self.asked,
             self.world,
@@ -92,6 +98,7 @@ class Session:
             self.baselines,
             self.trackers,
             judge=judge,
+            heard=heard,
             began_s=self.began_s,
         )
 
@@ -213,6 +220,8 @@ def _resumed(flags: Flags, here: Here) -> Session:
     if status.state == FINISHED:
         raise UsageError(f"run {status.id} is finished", f"'zenplan runs show {status.id}' shows it")
     job = take(folder, JOB, Train)
+    if job.federated is not None:
+        raise UsageError(f"run {status.id} is of clients, and is not gone on with", "begin anew: zenplan federate")
     cores = int(here.profile.host.usable_cores or 1) or 1
     how = How(device=job.device, precision=job.precision, threads=min(job.threads, cores), compiled=job.compiled)
     both = {**_of_file(folder / REQUEST), **flags.own}

@@ -65,6 +65,7 @@ class Supervisor:
         gpu: reads the GPU, and why its clock is held down; None on a processor.
         followers: trackers of the run.
         judge: whether the run is given up, by the step of an evaluation and the lowest validation loss so far.
+        heard: told every event that is none of a plain run.
         began_s: of the monotonic clock, when the command was started: what it takes is the run's from there on.
     """
 
@@ -80,6 +81,7 @@ class Supervisor:
     gpu: Callable[[], tuple[Device | None, str]] | None = None
     followers: Followers = field(default_factory=Followers)
     judge: Callable[[int, float], bool] = lambda step, loss: False
+    heard: Callable[[Event], None] = lambda event: None
     began_s: float = field(default_factory=time.monotonic)
     machine: Machine | None = None
     ready: Ready | None = None
@@ -135,6 +137,8 @@ class Supervisor:
             case Changed():
                 self._back_to(event.step)
                 self.say("changed", event.why, {"step": event.step, "what": event.what, "value": event.value})
+            case _:
+                self.heard(event)
 
     def _ready(self, event: Ready) -> None:
         self.ready, self._ready_s = event, time.monotonic()
@@ -439,7 +443,8 @@ class Supervisor:
         left, price, known = self.left(), self.status.usd_per_h, self.prediction
         step_s = self.step_s
         each = self.ready.tokens_per_sample if self.ready else None
-        rate = None if not step_s else self.asked.job.batch * (each or 1) / step_s
+        samples = self.asked.step_samples(self.ready.samples if self.ready else None)
+        rate = None if not step_s else samples * (each or 1) / step_s
         elapsed_s, hourly = self.elapsed_s, None if price is None else price / units.HOUR_S
         device = self._device
         return View(

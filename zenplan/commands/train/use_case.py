@@ -77,6 +77,7 @@ def train(
     trackers: Sequence[Tracker] = (),
     *,
     judge: Callable[[int, float], bool] | None = None,
+    heard: Callable[[Event], None] | None = None,
     began_s: float | None = None,
 ) -> Outcome:
     """Run it, to its end or until something ends it.
@@ -91,6 +92,7 @@ def train(
         baselines: what is reached without a model, by part and name.
         trackers: that follow it.
         judge: told the step and the lowest validation loss so far, after each evaluation; whether the run is given up.
+        heard: told every event that is none of a plain run.
         began_s: when the command was started, by the monotonic clock; None for now.
 
     Raises:
@@ -104,6 +106,7 @@ def train(
         asked = replace(asked, job=msgspec.structs.replace(asked.job, folder=str(place.folder.absolute())))
         supervisor = _begun(asked, world, place, screen, began_s)
         supervisor.judge = judge or supervisor.judge
+        supervisor.heard = heard or supervisor.heard
         supervisor.signal = stack.enter_context(signals())
         supervisor.notice = stack.enter_context(preemption())
         supervisor.gpu = stack.enter_context(_watched(asked, profile))

@@ -54,8 +54,8 @@ class Ranked:
 
     @property
     def wall_clock_s(self) -> Range:
-        """From the start of the run to its end."""
-        return self.bill.run.wall_clock_s
+        """From the start of the run to the end of what follows it, serving not counted."""
+        return self.bill.wall_clock_s
 
     @property
     def gpu_hours(self) -> Range:

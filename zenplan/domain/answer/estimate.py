@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -157,6 +158,14 @@ class RunTime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """Time that something takes after the training; its dollars are the part of the bill with that name."""
+
+    name: str
+    time_s: Range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
     """Dollars under one billing kind.
 
@@ -166,6 +175,7 @@ class Bill:
         beside: what is paid beside them; what is not known is a range of what others ask.
         credits: what is taken off; None where there are none.
         paid_anyway: of a commitment that has begun and that the run does not use whole; in no total. None where it does.
+        followed: what was asked to follow the training; its dollars are in ``beside``.
     """
 
     billing: Billing
@@ -175,6 +185,23 @@ class Bill:
     beside: tuple[Part, ...] = ()
     credits: Part | None = None
     paid_anyway: Part | None = None
+    followed: tuple[Followed, ...] = ()
+
+    @property
+    def wall_clock_s(self) -> Range:
+        """From the start of the run to the end of what follows it; serving is not waited for."""
+        low, mid, high = (sum(times) for times in zip(self.run.wall_clock_s.ends, *self._followed_s, strict=True))
+        return Range(low=low, mid=mid, high=high)
+
+    @property
+    def _followed_s(self) -> Iterator[tuple[float, float, float]]:
+        return (each.time_s.ends for each in self.followed)
+
+    @property
+    def followed_parts(self) -> tuple[Part, ...]:
+        """Dollars of what follows the training."""
+        names = {each.name for each in self.followed}
+        return tuple(part for part in self.beside if part.name in names)
 
     @property
     def gross_usd(self) -> Range | None:

@@ -12,6 +12,7 @@ from zenplan.domain.mapping import read_only
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.model.workload import Workload
+from zenplan.domain.training.follow_up import FollowUp
 from zenplan.domain.training.project_plan import ProjectPlan
 
 # Nobody plans for longer without having said so.
@@ -50,6 +51,7 @@ class Request:
         billing: the kind that quotes are ranked by.
         deadline_s, budget_usd: what the answer must meet.
         project: what is known of the project around the run; ``deadline_s`` and ``budget_usd`` are the project's.
+        then: what follows the training; it counts for ``deadline_s`` and ``budget_usd`` too.
         currency: that amounts are shown in beside dollars; None for dollars alone.
         horizon_s: plans that take longer are no candidates; None for ``HORIZON_S``, or a later deadline.
         day_usd: what a day is worth, in dollars; None for a share of the bill (``planning.money.ranking``).
@@ -97,6 +99,7 @@ class Request:
     deadline_s: float | None = None
     budget_usd: float | None = None
     project: ProjectPlan = field(default_factory=ProjectPlan)
+    then: tuple[FollowUp, ...] = ()
     currency: Currency | None = None
     horizon_s: float | None = None
     day_usd: float | None = None

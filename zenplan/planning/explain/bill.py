@@ -83,6 +83,7 @@ def _beside(plan: TrainingPlan, operations: Operations, bill: Bill, terms: Terms
         EGRESS: f"N trained · {plan.precision.compute_bytes} bytes · price",
         UNUSED: "all that is committed to - machines",
         "credits": "what they pay of what is spent until they expire",
+        **{each.name: "time · price · machines" for each in bill.followed},
     }
     for part in bill.beside_machines:
         source = f"; {terms.source}" if terms and part.origin is Origin.PUBLISHED else ""

@@ -52,7 +52,7 @@ def candidates(
     """
     usable: Index = found.usable(billing).nonzero()[0]
     bills = found.bills(billing)
-    usd, time_s = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
+    usd, time_s = bills.total_usd[1][usable], bills.wall_clock_s[1][usable]
     aged = found.old(billing, today)[usable]
     # A size that was found for a budget keeps it at its high end, and so does an offer that others stand behind. An old
     # price helps where its middle does: that is what the answer is held to.

@@ -123,6 +123,17 @@ class Options(Sequence[Option]):
         return list(distinct.values()), np.array([places[id(k.terms)] for k in self._kinds], dtype=np.intp)[self.kind]
 
     @property
+    def providers(self) -> Sequence[str]:
+        """Of the machines of each option."""
+        tables = np.searchsorted(self._starts, self._offer, side="right") - 1
+        keys, which = np.unique(tables * len(self._kinds) + self.kind, return_inverse=True)
+        names = [
+            self._offers[key // len(self._kinds)].provider or self._kinds[key % len(self._kinds)].like.instance.provider
+            for key in keys.tolist()
+        ]
+        return [names[place] for place in which.tolist()]
+
+    @property
     def unpriced(self) -> npt.NDArray[np.bool_]:
         """Whether each is looked at without a price."""
         found: npt.NDArray[np.bool_] = np.array([kind.unpriced for kind in self._kinds])[self.kind]

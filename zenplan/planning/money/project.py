@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from typing import Final
 
 import numpy as np
 
@@ -38,6 +39,7 @@ _OTHER_LABELS = Range(low=0.1, mid=1.0, high=10.0)
 _UNLABELLED = ("clicks", "ratings", "generation")
 _UNLABELLED_FAMILIES = ("recommender", "diffusion")
 _MOST_MONTHS = 120
+AFTER: Final = "after the training"
 # Dollars of a gigabyte in object storage for a month: Azure, Google Cloud and AWS, as in ``data/terms.csv``. The low
 # end keeps the data for the runs alone, in whose bills that is, the high end for half a year in all (assumed).
 _STORAGE_USD = Range(low=0.018, mid=0.020, high=0.023)
@@ -71,10 +73,11 @@ def project(
     costs = (*_costs(given, plan, bill, labelled), *_storage(stored_bytes, bill.run.wall_clock_s * given.runs))
     known = [cost.usd for cost in costs if cost.counted and cost.usd]
     total = Range(low=sum(c.low for c in known), mid=sum(c.mid for c in known), high=sum(c.high for c in known))
-    time_s = bill.run.wall_clock_s * given.runs
+    time_s = bill.wall_clock_s * given.runs
     if bill.gross_usd is None:
         return Project(costs=costs, total_usd=None, wall_clock_s=time_s, months=())
-    runs_usd = bill.gross_usd.mid * given.runs
+    # What follows is no matter of the months in which it runs.
+    runs_usd = (bill.gross_usd.mid - sum(part.mid_usd for part in bill.followed_parts)) * given.runs
     if credits:
         cost, total, off_usd = _credited(bill.gross_usd * given.runs, time_s, credits, today, total)
         costs, runs_usd = (*costs, cost), runs_usd - off_usd
@@ -103,9 +106,11 @@ def _credited(
 
 
 def _costs(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float | None) -> Iterator[Cost]:
-    run = bill.gross_usd
+    run = _alone(bill)
     times = f"{given.repeat} runs of full length" if given.repeat > 1 else "one run"
     yield Cost(name="runs", usd=_times(run, given.repeat), counted=True, origin=Origin.DERIVED, why=times)
+    if bill.followed:
+        yield _followed(given, bill)
     yield _experiments(given, plan, run)
     if given.failed_runs is not None:
         yield Cost(
@@ -119,6 +124,24 @@ def _costs(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float |
     pays = given.label_usd is not None or given.label_hours is not None
     if pays or (labelled is not None and _people_label(plan.workload)):
         yield _labels(given, plan, labelled or 0.0)
+
+
+def _alone(bill: Bill) -> Range | None:
+    """A run without what follows it."""
+    gross, parts = bill.gross_usd, bill.followed_parts
+    if gross is None or not parts:
+        return gross
+    low, mid = gross.low - sum(p.low_usd for p in parts), gross.mid - sum(p.mid_usd for p in parts)
+    return Range(low=min(low, mid), mid=mid, high=max(mid, gross.high - sum(p.high_usd for p in parts)))
+
+
+def _followed(given: ProjectPlan, bill: Bill) -> Cost:
+    """What follows the training, once for all runs: the bill of each has its share."""
+    parts, usd = bill.followed_parts, None
+    if bill.gross_usd is not None:
+        low, mid, high = (sum(getattr(p, f"{end}_usd") for p in parts) for end in ("low", "mid", "high"))
+        usd = Range(low=low, mid=mid, high=high) * given.runs
+    return Cost(name=AFTER, usd=usd, counted=True, origin=Origin.ASSUMED, why=", ".join(p.name for p in parts))
 
 
 def _experiments(given: ProjectPlan, plan: TrainingPlan, run: Range | None) -> Cost:

@@ -20,6 +20,7 @@ from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.money.beside import Stored, beside_parts, beside_usd, credited_usd, credits_why
 from zenplan.planning.money.commitments import paid_anyway, unused_parts, unused_usd
+from zenplan.planning.money.follow_ups import FollowColumn, Following, follow
 from zenplan.planning.money.options import Option, Options
 from zenplan.planning.money.run import Runs, run_time
 from zenplan.planning.physics.columns import Array
@@ -44,10 +45,12 @@ class Around:
     Attributes:
         data_bytes: of the data set, each sample once.
         today: when the run starts: credits expire.
+        following: what is done after it.
     """
 
     data_bytes: Range = _NOTHING
     today: date = date.min
+    following: Following | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,7 +98,7 @@ class Market:
         known = np.isfinite(b.compute_usd[2])
         if billing is Billing.ON_DEMAND:
             known |= self.unpriced
-        ends = np.isfinite(b.runs.wall_clock_s[2]) & (b.runs.wall_clock_s[1] <= self.longest_s)
+        ends = np.isfinite(b.runs.wall_clock_s[2]) & (b.wall_clock_s[1] <= self.longest_s)
         usable: npt.NDArray[np.bool_] = self.found.planned[self.owner] & known & ends
         return usable
 
@@ -186,7 +189,9 @@ def market(
         spot = billing is Billing.SPOT
         taken = taken_per_s(operations, columns) if spot else None
         runs = run_time(plan, operations, step_s[:, owner] * wait, samples, devices, nodes, spot, taken)
-        return bills(plan, operations, runs, billing, columns.usd_per_h(billing), nodes, terms, around)
+        usd_per_h = columns.usd_per_h(billing)
+        after = after_of(plan, operations, around, runs, usd_per_h, nodes, columns)
+        return bills(plan, operations, runs, billing, usd_per_h, nodes, terms, around, after)
 
     return Market(
         plan=plan,
@@ -203,6 +208,22 @@ def market(
         on_demand=billed(Billing.ON_DEMAND),
         spot=billed(Billing.SPOT),
     )
+
+
+def after_of(
+    plan: TrainingPlan,
+    operations: Operations,
+    around: Around,
+    runs: Runs,
+    usd_per_h: Array,
+    nodes: Array,
+    options: Sequence[Option],
+) -> tuple[FollowColumn, ...]:
+    """What follows the runs of these options; nothing where nothing was asked."""
+    if around.following is None:
+        return ()
+    providers = Options.of(options).providers
+    return follow(plan, operations, around.following, runs, usd_per_h, nodes, providers)
 
 
 def taken_per_s(operations: Operations, options: Sequence[Option]) -> Array:
@@ -252,6 +273,13 @@ class Bills:
     stored: Stored
     nodes: Array
     terms: Sequence[Terms | None]
+    after: tuple[FollowColumn, ...] = ()
+
+    @property
+    def wall_clock_s(self) -> Array:
+        """With what follows the runs, shape (3, n)."""
+        total: Array = sum((each.time_s for each in self.after), self.runs.wall_clock_s)
+        return total
 
     @property
     def total_usd(self) -> Array:
@@ -263,6 +291,7 @@ class Bills:
         """One entry as a noun."""
         low, mid, high = (float(x) for x in self.compute_usd[:, index])
         terms, time_s = self.terms[index], self.runs.wall_clock_s[:, index]
+        after = [each.at(index) for each in self.after]
         return Bill(
             billing=self.billing,
             run=self.runs.at(index),
@@ -271,7 +300,9 @@ class Bills:
             beside=(
                 *unused_parts(terms, self.unused_usd[:, index]),
                 *beside_parts(self.stored, time_s, float(self.nodes[index]), terms),
+                *(part for _, part in after),
             ),
+            followed=tuple(followed for followed, _ in after),
             credits=self._credits(index, terms) if terms and terms.credits else None,
             paid_anyway=paid_anyway(terms, self.compute_usd[:, index], self.billed_s[:, index]),
         )
@@ -291,6 +322,7 @@ def bills(
     nodes: Array,
     terms: Sequence[Terms | None],
     around: Around | None = None,
+    after: tuple[FollowColumn, ...] = (),
 ) -> Bills:
     """What runs cost.
 
@@ -303,6 +335,7 @@ def bills(
         nodes: machines, shape (n,); all of their devices are paid for, idle ones too.
         terms: each provider's, None where nothing is known of them.
         around: the data, and when it starts; None for none.
+        after: what follows the runs.
     """
     around = around or Around()
     granularity = np.array([(t.granularity_s if t else None) or COARSEST_S for t in terms])
@@ -318,6 +351,7 @@ def bills(
     )
     # What a run without an end stores is no number; its machines are infinite already.
     beside = beside_usd(stored, np.where(np.isfinite(runs.wall_clock_s), runs.wall_clock_s, 0.0), nodes, terms)
+    beside = sum((each.usd for each in after), beside)
     return Bills(
         billing=billing,
         runs=runs,
@@ -329,6 +363,7 @@ def bills(
         stored=stored,
         nodes=nodes,
         terms=terms,
+        after=after,
     )
 
 

@@ -225,7 +225,7 @@ def ranking_of(found: Market, billing: Billing, top: int, wish: Wish, today: dat
     if not len(usable):
         return None
     bills = found.bills(billing)
-    time_s = bills.runs.wall_clock_s[:, usable]
+    time_s = bills.wall_clock_s[:, usable]
     gpu_h = time_s[1] * found.options.devices[usable] / units.HOUR_S
     ranking = rank(bills.total_usd[:, usable], time_s, top, wish, gpu_h, chosen.aged)
     return replace(
@@ -238,13 +238,13 @@ def ranking_of(found: Market, billing: Billing, top: int, wish: Wish, today: dat
 
 def cheapest(found: Market, billing: Billing, longest_s: float) -> int | None:
     """The option of the least middle dollars that takes no longer; of equals the fastest."""
-    usd, time_s = found.bills(billing).total_usd[1], found.bills(billing).runs.wall_clock_s[1]
+    usd, time_s = found.bills(billing).total_usd[1], found.bills(billing).wall_clock_s[1]
     return _first(found.usable(billing) & (time_s <= longest_s), usd, time_s)
 
 
 def fastest(found: Market, billing: Billing, most_usd: float) -> int | None:
     """The option of the least middle time that costs no more; of equals the cheapest."""
-    usd, time_s = found.bills(billing).total_usd[1], found.bills(billing).runs.wall_clock_s[1]
+    usd, time_s = found.bills(billing).total_usd[1], found.bills(billing).wall_clock_s[1]
     return _first(found.usable(billing) & (usd <= most_usd), time_s, usd)
 
 

@@ -11,7 +11,7 @@ from zenplan.domain.answer.answer import Change, Effect
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.planning.money.quotes import Market, bills, taken_per_s
+from zenplan.planning.money.quotes import Market, after_of, bills, taken_per_s
 from zenplan.planning.money.run import run_time
 from zenplan.planning.search.search import useful_samples
 
@@ -55,8 +55,9 @@ def changed(
     usd_per_h = np.array([rate.usd_per_h * price if rate else math.nan])
     # More samples are more data, but for passes over the same.
     around = replace(found.around, data_bytes=found.around.data_bytes * (plan.samples / found.plan.samples))
-    bill = bills(plan, operations, runs, billing, usd_per_h, nodes, [option.terms], around)
-    time_s, usd = float(runs.wall_clock_s[1, 0]), float(bill.total_usd[1, 0])
+    after = after_of(plan, operations, around, runs, usd_per_h, nodes, [option])
+    bill = bills(plan, operations, runs, billing, usd_per_h, nodes, [option.terms], around, after)
+    time_s, usd = float(bill.wall_clock_s[1, 0]), float(bill.total_usd[1, 0])
     if not math.isfinite(time_s):
         return None
     return Change(value=value, usd=None if math.isnan(usd) else usd, wall_clock_s=time_s)

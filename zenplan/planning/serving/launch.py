@@ -1,7 +1,8 @@
 """Launch: the command that serves a plan with vLLM or TensorRT-LLM, and a manifest that runs it.
 
-Flags as their documents have them: vLLM's ``vllm serve`` (docs.vllm.ai, Engine Arguments), TensorRT-LLM's ``trtllm-serve``
-(nvidia.github.io/TensorRT-LLM, trtllm-serve); read 2026-11-30.
+Flags as their documents have them: ``vllm serve`` (docs.vllm.ai, v0.5.3, Engine Arguments), ``trtllm-serve``
+(nvidia.github.io/TensorRT-LLM/0.18.2/commands/trtllm-serve.html); both read on
+30 November 2026. No command was ever started.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def trtllm_command(model: str, on: Deployment, traffic: Traffic, limit: int) -> 
     Args:
         model, on, traffic, limit: as of ``vllm_command``.
     """
-    words = ["trtllm-serve", "serve", model, "--tp_size", str(on.tp), "--pp_size", str(on.pp)]
+    words = ["trtllm-serve", model, "--tp_size", str(on.tp), "--pp_size", str(on.pp)]
     words += ["--max_seq_len", str(longest(traffic)), "--max_batch_size", str(limit)]
     words += ["--kv_cache_free_gpu_memory_fraction", f"{on.memory_share:g}"]
     return (*words, "--host", _ALL, "--port", str(PORT))

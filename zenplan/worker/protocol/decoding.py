@@ -22,9 +22,20 @@ from zenplan.worker.protocol.events import (
     Sampled,
     Stage,
 )
+from zenplan.worker.protocol.federated import Clients, Moved, Round
 from zenplan.worker.protocol.jobs import Count, DataParallel, Measure
 from zenplan.worker.protocol.serving import Serve, Serving
-from zenplan.worker.protocol.trained import Explain, Explained, Export, Exported, Importance, Score, Scored
+from zenplan.worker.protocol.trained import (
+    Compress,
+    Compressed,
+    Explain,
+    Explained,
+    Export,
+    Exported,
+    Importance,
+    Score,
+    Scored,
+)
 from zenplan.worker.protocol.training import (
     Changed,
     Checkpointed,
@@ -42,7 +53,7 @@ from zenplan.worker.protocol.training import (
 # Of a line that is no event, in the error that says so.
 _SHOWN_BYTES = 60
 
-AnyJob = Count | Measure | DataParallel | Train | Write | Score | Explain | Export | Serve
+AnyJob = Count | Measure | DataParallel | Train | Write | Score | Explain | Export | Compress | Serve
 
 
 class _Unknown(msgspec.Struct):
@@ -53,8 +64,9 @@ class _Unknown(msgspec.Struct):
 
 _Measured = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
 _Trained = Ready | Rehearsed | Steps | Metric | Checkpointed | Changed | Ended | Written
-_Used = Scored | Explained | Importance | Exported | Serving
-_AnyEvent = _Measured | _Trained | _Used
+_Used = Scored | Explained | Importance | Exported | Compressed | Serving
+_Federated = Clients | Round | Moved
+_AnyEvent = _Measured | _Trained | _Used | _Federated
 _NAMES = {kind.__struct_config__.tag for kind in get_args(_AnyEvent)}
 
 

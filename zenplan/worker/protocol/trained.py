@@ -9,6 +9,7 @@ import msgspec
 from zenplan.unions import Whole
 from zenplan.worker.protocol.events import Event
 from zenplan.worker.protocol.jobs import Job
+from zenplan.worker.protocol.models import Kind, Target
 from zenplan.worker.protocol.training import Train
 
 
@@ -34,11 +35,20 @@ class Artefact(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         form: of ``zenplan.domain.training.forms``; path: where it is.
         quantize: ``int8`` or ``int4`` where its weights are that; empty for floats.
+        name: that it is told apart by; empty for its form.
+        builder: that makes its model again, where that is another one than the run's and its classes are one's own.
     """
 
     form: str
     path: str
     quantize: str = ""
+    name: str = ""
+    builder: Target | None = None
+
+    @property
+    def known_as(self) -> str:
+        """What it is told apart by."""
+        return self.name or self.form
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +102,7 @@ class Scored(Event, frozen=True, kw_only=True, tag="scored"):
     """A model, or an artefact of it, on data that it was not trained on.
 
     Attributes:
-        name: of the artefact's form; empty for the run's own model.
+        name: of the artefact, or its form; empty for the run's own model.
         values: ``loss`` and what else an evaluation of the run tells, by name.
         samples: that were scored.
         difference: the largest absolute one of any number that it returns from that of the run's own model; None for
@@ -133,6 +143,65 @@ class Score(Job, frozen=True, kw_only=True, tag="score"):
     batch: Whole = 32
     times: Whole = 0
     confusion: Whole = 0
+    threads: Whole = 1
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """A smaller version of a trained model that is to be made.
+
+    Attributes:
+        method: ``plain`` for the model as it is, ``prune`` or ``distill``.
+        artefacts: that it is written to, in this order: one in floats, then one in fewer bits, or one of both.
+        sparsity: share of the weights of matrices that pruning makes zero.
+        student: builder of what is distilled into; None for the kind of the run, at ``width`` of its own width.
+        steps: of training; seconds: after which it ends in any case, 0 for no such end.
+    """
+
+    method: str
+    artefacts: tuple[Artefact, ...]
+    sparsity: float = 0.0
+    student: Target | None = None
+    width: float = 0.5
+    steps: Whole = 0
+    seconds: float = 0.0
+
+
+class Compressed(Event, frozen=True, kw_only=True, tag="compressed"):
+    """An artefact of a piece was written, or why it was not.
+
+    Attributes:
+        name: of the artefact; path: where it is, which may end otherwise than asked for.
+        refused, layer: as of ``Exported``.
+        parameters: of the model; zeros: share of the weights of its matrices that are zero.
+        steps: that it was trained; wall_s: that they took, compiling left out.
+        student: options of the built-in kind that it was distilled into; None of others.
+        inputs, preparing, versions: as of ``Exported``.
+    """
+
+    name: str
+    path: str = ""
+    refused: str = ""
+    layer: str = ""
+    parameters: Whole = 0
+    zeros: float = 0.0
+    steps: Whole = 0
+    wall_s: float = 0.0
+    student: Kind | None = None
+    inputs: tuple[Input, ...] = ()
+    preparing: tuple[str, ...] = ()
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Compress(Job, frozen=True, kw_only=True, tag="compress"):
+    """Make smaller versions of a trained model: a ``Compressed`` for each artefact.
+
+    Attributes:
+        model: of the run; adapters are added to the weights that they are beside.
+        threads: of the host.
+    """
+
+    model: Trained
+    pieces: tuple[Piece, ...]
     threads: Whole = 1
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from zenplan.unions import Whole
 from zenplan.worker.protocol.events import Event
+from zenplan.worker.protocol.federated import Federated
 from zenplan.worker.protocol.jobs import Job
 from zenplan.worker.protocol.models import File, Kind, Target
 
@@ -224,6 +225,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         until_loss: the run ends once a validation loss is this low; None for no such end.
         patience: evaluations without a better validation loss after which it ends; 0 for no such end.
         resume: whether it goes on from the newest good checkpoint; it must be there.
+        federated: among which clients; None for a run on all data in one place.
     """
 
     last: ClassVar[type[Event]] = Ended
@@ -251,6 +253,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     until_loss: float | None = None
     patience: Whole = 0
     resume: bool = False
+    federated: Federated | None = None
 
 
 class Written(Event, frozen=True, kw_only=True, tag="written"):

@@ -55,22 +55,30 @@ def export(job: Export, events: Events) -> None:
         model.model.predict_on_batch(model.one())
         batch = WRITERS[job.artefact.form](model.model, job.artefact.path, job.artefact.quantize)
     if attempt.error is not None:
-        _check_disk(attempt.error)
+        check_disk(attempt.error)
         events.send(_refused(attempt, model.model, job.artefact.form))
         return
+    inputs, preparing = described(model, model.model)
     events.send(
-        Exported(
-            batch=batch,
-            inputs=tuple(_inputs(model)),
-            preparing=tuple(
-                f"{e.name} ({type(e).__name__})" for e in _layers(model.model) if isinstance(e, _PREPARING)
-            ),
-            versions={
-                name: str(import_module(name).__version__)
-                for name in ("keras", "tensorflow", *_LIBRARIES[job.artefact.form])
-            },
-        )
+        Exported(batch=batch, inputs=inputs, preparing=preparing, versions=versions_of(*_LIBRARIES[job.artefact.form]))
     )
+
+
+def described(opened: Opened, model: keras.Model) -> tuple[tuple[Input, ...], tuple[str, ...]]:
+    """What a model takes, and the layers in it that make numbers of the data what the others take.
+
+    Args:
+        opened: says which data.
+        model: of the same data.
+    """
+    layers = (each for each in _layers(model) if isinstance(each, _PREPARING))
+    return tuple(_inputs(opened, model)), tuple(f"{each.name} ({type(each).__name__})" for each in layers)
+
+
+def versions_of(*libraries: str) -> dict[str, str]:
+    """Of Keras, its backend, and these."""
+    # torch has a kind of text of its own for it.
+    return {name: str(import_module(name).__version__) for name in ("keras", keras.config.backend(), *libraries)}
 
 
 def _opened(job: Export, events: Events) -> Opened | None:
@@ -87,7 +95,7 @@ def _opened(job: Export, events: Events) -> Opened | None:
     return model
 
 
-def _check_disk(error: BaseException) -> None:
+def check_disk(error: BaseException) -> None:
     """Raise what it is where the place is at fault, and not the model."""
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
@@ -116,9 +124,9 @@ def _layers(model: keras.Model) -> list[Any]:
     return list(model._flatten_layers(include_self=False))
 
 
-def _inputs(model: Opened) -> list[Input]:
-    data = model.data.shapes() or {"tokens": (model.length,)}
-    given = list(getattr(model.model, "inputs", None) or [])
+def _inputs(opened: Opened, model: keras.Model) -> list[Input]:
+    data = opened.data.shapes() or {"tokens": (opened.length,)}
+    given = list(getattr(model, "inputs", None) or [])
     names = list(data) if len(given) == 1 else [str(each.name) for each in given]
     return [
         Input(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from zenplan.domain.training.forms import KERAS, LITERT, ONNX, SAVEDMODEL
@@ -39,10 +40,14 @@ def read(artefact: Artefact, model: Trained, events: Events) -> Call:
 
 
 def _keras(artefact: Artefact, model: Trained, events: Events) -> Call:
-    weights = str(Path(artefact.path) / WEIGHTS) if artefact.quantize else artefact.path
+    folder = Path(artefact.path)
+    weights = str(folder / WEIGHTS) if folder.is_dir() else artefact.path
+    if artefact.builder is not None:
+        job = msgspec.structs.replace(model.job, model=artefact.builder)
+        model = msgspec.structs.replace(model, path=weights, job=job)
     try:
         if artefact.quantize:
-            found = configured_model(_config(Path(artefact.path) / CONFIG), events)
+            found = configured_model(_config(folder / CONFIG), events)
         else:
             return call_of(trained_model(read_keras_config(weights), weights, events, _HINT))
     except InputFileError:

@@ -29,7 +29,7 @@ def score(job: Score, events: Events) -> None:
     samples = model.samples(job.part)
     if samples is None:
         raise UsageError(f"the data of {job.what} have no part '{job.part}'", "they are prepared with one: --test 0.1")
-    calls = {"": call_of(model.model), **{each.form: read(each, job.model, events) for each in job.artefacts}}
+    calls = {"": call_of(model.model), **{each.known_as: read(each, job.model, events) for each in job.artefacts}}
     events.begin("score")
     found = [Scoring(name=name, call=call, job=job, opened=model, samples=samples) for name, call in calls.items()]
     for each in found:

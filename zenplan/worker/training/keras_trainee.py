@@ -84,7 +84,7 @@ def keras_trainee(job: Train, data: Prepared, events: Events) -> KerasTrainee:
     parts = _parts(job, data, model)
     return KerasTrainee(
         parts=parts,
-        stepper=_stepper(parts),
+        stepper=stepper_of(parts),
         backend=keras.config.backend(),
         machine=machine.described(job.device, job.threads, parts.compiled),
         length=length,
@@ -102,11 +102,11 @@ def _parts(job: Train, data: Prepared, model: keras.Model) -> Parts:
         loss=loss_of(job.loss, data.card, model),
         clip_norm=job.optimizer.clip_norm,
         scaled=scaled,
-        compiled=_compiled(job, model),
+        compiled=is_compiled(job, model),
     )
 
 
-def _compiled(job: Train, model: keras.Model) -> bool:
+def is_compiled(job: Train, model: keras.Model) -> bool:
     """As the job says, or as is usual: eager on PyTorch, else by XLA where the model's layers let themselves be."""
     if job.compiled is not None:
         return job.compiled
@@ -114,7 +114,8 @@ def _compiled(job: Train, model: keras.Model) -> bool:
     return backend == "jax" or (backend == "tensorflow" and bool(keras.src.trainers.trainer.model_supports_jit(model)))
 
 
-def _stepper(parts: Parts) -> Stepper:
+def stepper_of(parts: Parts) -> Stepper:
+    """The backend's way to train these."""
     backend = keras.config.backend()
     if backend == "jax":
         from zenplan.worker.training.steps_jax import JaxStepper

@@ -58,7 +58,7 @@ def loss_of(wanted: str, card: Card, model: keras.Model) -> Loss:
         classes = predicted.shape[-1]
         flat = ops.reshape(ops.cast(predicted, "float32"), (-1, classes))
         each = ops.sparse_categorical_crossentropy(ops.reshape(y, (-1,)), flat, from_logits=logits)
-        return ops.mean(ops.reshape(each, (predicted.shape[0], -1)), axis=1)
+        return ops.mean(ops.reshape(each, (ops.shape(predicted)[0], -1)), axis=1)
 
     return Loss(name, entropy, {"accuracy": _right})
 
@@ -66,12 +66,12 @@ def loss_of(wanted: str, card: Card, model: keras.Model) -> Loss:
 def _right(y: Any, predicted: Any) -> Any:
     """Whether the likeliest class is the right one; of tokens, the share of those."""
     right = ops.cast(ops.equal(ops.cast(ops.argmax(predicted, axis=-1), "int32"), ops.cast(y, "int32")), "float32")
-    return ops.mean(ops.reshape(right, (predicted.shape[0], -1)), axis=1)
+    return ops.mean(ops.reshape(right, (ops.shape(predicted)[0], -1)), axis=1)
 
 
 def _squared_error(y: Any, predicted: Any) -> Any:
-    found = ops.reshape(ops.cast(predicted, "float32"), (predicted.shape[0], -1))
-    wanted = ops.reshape(ops.cast(y, "float32"), (predicted.shape[0], -1))
+    found = ops.reshape(ops.cast(predicted, "float32"), (ops.shape(predicted)[0], -1))
+    wanted = ops.reshape(ops.cast(y, "float32"), (ops.shape(predicted)[0], -1))
     return ops.mean(ops.square(found - wanted), axis=1)
 
 
@@ -84,6 +84,6 @@ def _of_builder(chosen: Any) -> Loss:
 
     def of_samples(y: Any, predicted: Any) -> Any:
         each = ops.cast(function(y, ops.cast(predicted, "float32")), "float32")
-        return ops.mean(ops.reshape(each, (predicted.shape[0], -1)), axis=1)
+        return ops.mean(ops.reshape(each, (ops.shape(predicted)[0], -1)), axis=1)
 
     return Loss("", of_samples, {})

@@ -1,0 +1,3 @@
+"""A finished run, of the stand-in worker of training."""
+
+from tests.commands.train.conftest import trainer as trainer

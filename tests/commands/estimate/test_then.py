@@ -1,0 +1,105 @@
+"""``--then``: the same answer from every door, strict words, and nothing else where it is not given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zenplan
+
+PINNED = ("estimate", "--params", "1e9", "--gpu", "H100", "--gpus", "8", "--provider", "lambda")
+THEN = "export,compress:5%,explain:100,serve:30d"
+
+
+def test_it_is_in_the_document_and_its_facts(called: Callable[..., Any]) -> None:
+    plain, then = (json.loads(called(*PINNED, *more, "--format", "json").out) for more in ((), ("--then", THEN)))
+    bill, before = then["quotes"][0]["bills"][0], plain["quotes"][0]["bills"][0]
+    assert "followed" not in before
+    assert [each["name"] for each in bill["followed"]] == ["export", "compression", "explanations", "serving"]
+    assert bill["followed"][-1]["time_s"]["high"] == 0.0
+    for end in ("low", "mid", "high"):
+        parts = sum(part[f"{end}_usd"] for part in bill["parts"])
+        assert parts == pytest.approx(bill["total_usd"][end])
+        took = sum(each["time_s"][end] for each in bill["followed"])
+        assert bill["wall_clock_s"][end] == pytest.approx(before["wall_clock_s"][end] + took)
+    assert then["request"]["then"] == THEN
+    assert {"export", "compression", "explanations", "serving"} <= {fact["name"] for fact in then["inputs"]}
+
+
+def test_the_screen_keeps_its_size_and_says_it(called: Callable[..., Any]) -> None:
+    out = called(*PINNED, "--then", THEN).out
+    assert "after the training: export" in " ".join(out.split())
+    assert len(out.splitlines()) <= 24
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_python_a_file_and_the_command_say_the_same(called: Callable[..., Any], tmp_path: Path) -> None:
+    given: Any = {"params": 1e9, "gpu": "H100", "gpus": 8, "provider": "lambda"}
+    one, several = (zenplan.estimate(**given, then=then) for then in (THEN, THEN.split(",")))
+    file = tmp_path / "run.toml"
+    file.write_text(f'[project]\nthen = "{THEN}"\n')
+    found = json.loads(called(*PINNED, "--request", str(file), "--format", "json").out)
+    assert one.recommended.total_usd == several.recommended.total_usd
+    assert one.recommended.total_usd is not None
+    assert found["quotes"][0]["bills"][0]["total_usd"]["mid"] == pytest.approx(one.recommended.total_usd.mid)
+
+
+def test_the_page_has_its_parts(called: Callable[..., Any], tmp_path: Path) -> None:
+    plan, page = tmp_path / "plan.json", tmp_path / "plan.html"
+    called(*PINNED, "--then", THEN, "--save", str(plan))
+    ended = called("report", str(plan), "-o", str(page))
+    assert ended.code == 0, ended.err
+    assert "After the training: compression" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "deploy",
+        "serve",
+        "serve:",
+        "serve:0d",
+        "serve:30",
+        "serve:-1d",
+        "serve:nan",
+        "compress:0%",
+        "compress:150%",
+        "explain:0",
+        "explain:1.5",
+        "export:abc",
+        "explain:5,explain:6",
+        "export:5,EXPORT",
+        "",
+        ",",
+        ":",
+    ],
+)
+def test_what_cannot_be_is_one_line(called: Callable[..., Any], wrong: str) -> None:
+    ended = called(*PINNED, "--then", wrong)
+    assert ended.code == 2
+    error, hint = ended.err.splitlines()
+    assert error.startswith("error: ")
+    assert hint.startswith("hint: ")
+
+
+def test_own_machines_serve_at_their_price(called: Callable[..., Any]) -> None:
+    asked = (
+        "estimate",
+        "--params",
+        "1e9",
+        "--gpu",
+        "H100",
+        "--gpus",
+        "8",
+        "--usd-per-hour",
+        "2",
+        "--then",
+        "serve:10h",
+    )
+    (bill,) = json.loads(called(*asked, "--format", "json").out)["quotes"][0]["bills"]
+    (part,) = (part for part in bill["parts"] if part["name"] == "serving")
+    assert part["mid_usd"] == pytest.approx(20.0)

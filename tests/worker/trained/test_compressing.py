@@ -1,0 +1,98 @@
+"""Smaller versions of trained models, on every backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.worker.training.conftest import Lab
+from zenplan.adapters.workers.process import Limits, run_job
+from zenplan.worker.protocol import Artefact, Compress, Compressed, Ended, Event, Kind, Piece, Score, Scored, Trained
+
+
+def heard(job: Compress | Score, backend: str) -> list[Event]:
+    found: list[Event] = []
+    run_job(job, backend, Limits(), lambda stage, seconds: None, hear=found.append)
+    return found
+
+
+def finished(lab: Lab, backend: str, **changes: Any) -> Trained:
+    job = lab.job("run", changes.pop("data"), **changes)
+    (end,) = (each for each in lab.trained(job, backend) if isinstance(each, Ended))
+    return Trained(path=end.model, job=job, precision="fp32")
+
+
+def artefact(lab: Lab, name: str, quantize: str = "") -> Artefact:
+    path = lab.folder / (name if quantize else f"{name}.keras")
+    return Artefact(form="keras", path=str(path), quantize=quantize, name=name)
+
+
+def test_a_convnet_is_pruned_and_distilled(lab: Lab, backend: str) -> None:
+    """Its statistics of batches go on while its weights are masked; in int8 Keras has no form of it."""
+    kind = Kind(name="convnet", options={"width": 8, "stages": 1})
+    model = finished(lab, backend, data=lab.images(), model=kind, steps=30)
+    names = [artefact(lab, each) for each in ("pruned", "student")]
+    pieces = (
+        Piece(method="prune", sparsity=0.6, steps=12, artefacts=(names[0], artefact(lab, "pruned-int8", "int8"))),
+        Piece(method="distill", width=0.5, steps=30, artefacts=(names[1],)),
+    )
+    told = {
+        e.name: e for e in heard(Compress(what="run", model=model, pieces=pieces), backend) if isinstance(e, Compressed)
+    }
+    assert told["pruned"].zeros == pytest.approx(0.6, abs=0.01)
+    assert told["pruned"].steps == 12
+    assert (told["pruned-int8"].layer, told["pruned-int8"].path) == ("convolution0b", "")
+    assert told["student"].student == Kind(name="convnet", options={"width": 4, "stages": 1, "dropout": 0.0})
+    assert told["student"].parameters < 0.5 * told["pruned"].parameters
+    own, *others = (
+        e for e in heard(Score(what="run", model=model, artefacts=tuple(names)), backend) if isinstance(e, Scored)
+    )
+    assert [each.name for each in others] == ["pruned", "student"]
+    # A third would be right by chance.
+    assert min(each.values["accuracy"] for each in (own, *others)) > 0.5
+
+
+def test_adapters_are_merged(lab: Lab, one_backend: str) -> None:
+    model = finished(lab, one_backend, data=lab.text(), lora_rank=2)
+    merged = artefact(lab, "merged")
+    piece = Piece(method="plain", artefacts=(merged,))
+    (told,) = (
+        e for e in heard(Compress(what="run", model=model, pieces=(piece,)), one_backend) if isinstance(e, Compressed)
+    )
+    own, other = (
+        e for e in heard(Score(what="run", model=model, artefacts=(merged,)), one_backend) if isinstance(e, Scored)
+    )
+    assert other.difference == pytest.approx(0.0, abs=1e-4)
+    assert Path(told.path).stat().st_size < Path(model.path).stat().st_size
+    assert own.values["loss"] == pytest.approx(other.values["loss"], rel=1e-5)
+
+
+def test_a_piece_ends_when_its_time_is_over(lab: Lab, one_backend: str) -> None:
+    model = finished(lab, one_backend, data=lab.text(), steps=4)
+    pieces = tuple(
+        Piece(method=method, sparsity=0.5, steps=100_000, seconds=1.0, artefacts=(artefact(lab, method),))
+        for method in ("prune", "distill")
+    )
+    told = [
+        e for e in heard(Compress(what="run", model=model, pieces=pieces), one_backend) if isinstance(e, Compressed)
+    ]
+    assert [each.refused for each in told] == ["", ""]
+    for each in told:
+        assert 1 <= each.steps < 100_000
+        assert each.wall_s < 10.0
+    # What was begun is finished: half of the weights are zero.
+    assert told[0].zeros == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_mask_takes_the_smallest_of_all_matrices() -> None:
+    pytest.importorskip("keras")
+    from zenplan.worker.trained.pruning import mask
+
+    arrays = {"a": np.array([[1.0, -0.1]]), "b": np.array([[0.2], [-3.0]])}
+    arrays |= {"ma": np.ones((1, 2)), "mb": np.ones((2, 1))}
+    for share, a, b in ((0.0, [[1, 1]], [[1], [1]]), (0.5, [[1, 0]], [[0], [1]]), (0.75, [[0, 0]], [[0], [1]])):
+        mask(arrays, [("a", "ma"), ("b", "mb")], share)
+        assert (arrays["ma"].tolist(), arrays["mb"].tolist()) == (a, b)

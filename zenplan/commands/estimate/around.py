@@ -1,0 +1,120 @@
+"""What bills need beside the runs: the data, the day, and what follows the training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+from zenplan import units
+from zenplan.commands.estimate.own import own_table
+from zenplan.commands.shared.data_bytes import data_bytes
+from zenplan.commands.shared.filters import Filters, filtered
+from zenplan.commands.shared.known import Known
+from zenplan.commands.shared.shortfall import trains_in
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.market.offer import OLD_WITHIN, Offers, PriceTable
+from zenplan.domain.precision import PRECISIONS
+from zenplan.domain.range import Range
+from zenplan.domain.training.follow_up import SERVE
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.domain.training.request import Request
+from zenplan.planning.money.follow_ups import Following, Serving
+from zenplan.planning.money.quotes import Around
+
+# Memory that serving takes, over that of the weights: activations and the states of requests, from hardly any to as
+# much as the weights. Assumed; servers take 90 % of a device where nothing is said (vLLM's gpu_memory_utilization).
+_OVER_WEIGHTS: Final = Range(low=1.05, mid=1.25, high=2.0)
+_TAKEN: Final = 0.9
+
+
+def around_of(request: Request, plan: TrainingPlan, known: Known, providers: Iterable[str] | None = None) -> Around:
+    """What bills of the plan need beside its runs.
+
+    Args:
+        request: what is asked.
+        plan: what is trained.
+        known: prices and data sheets.
+        providers: whose machines may serve the model; None for all.
+    """
+    following = None
+    if request.then:
+        serving = {}
+        if any(each.name == SERVE for each in request.then):
+            serving = dict(_serving(request, plan, known, None if providers is None else set(providers)))
+        following = Following(asked=request.then, runs=request.project.runs, serving=serving)
+    return Around(data_bytes=data_bytes(request, plan), today=known.today, following=following)
+
+
+def _serving(
+    request: Request, plan: TrainingPlan, known: Known, providers: set[str] | None
+) -> Iterator[tuple[str, Serving]]:
+    """The cheapest machines of each provider that hold the model."""
+    if request.usd_per_h is not None:
+        sheets = [known.catalogue.by_name(name) for name in request.gpu]
+        tables: tuple[PriceTable, ...] = (own_table(sheets, replace(request, gpus=None), known.today),)
+    else:
+        tables = filtered(known.tables, known.catalogue, Filters(region=request.region), known.today)
+    for table in tables:
+        if providers is None or table.provider in providers:
+            found = _cheapest(Offers.of(table.offers), plan, known.catalogue, known.today)
+            if found is not None:
+                yield table.provider, found
+
+
+def _cheapest(offers: Offers, plan: TrainingPlan, catalogue: Catalogue, today: date) -> Serving | None:
+    """Of one provider; an old price counts twice. None where no machine with a price holds the model."""
+    weights = plan.workload.parameters * plan.precision.compute_bytes
+    room = _rooms(offers, plan, catalogue)
+    rates, why = [], ""
+    for over in _OVER_WEIGHTS.ends:
+        least, place = math.inf, None
+        for each, pattern in enumerate(offers.pattern):
+            rate = _rate(offers, each)
+            if pattern not in room or math.isnan(rate):
+                continue
+            usd_per_h = rate * math.ceil(weights * over / room[pattern])
+            if usd_per_h * (OLD_WITHIN if _is_old(offers, each, today) else 1.0) < least:
+                least, place = usd_per_h, each
+        if place is None:
+            return None
+        rates.append(_rate(offers, place) * math.ceil(weights * over / room[offers.pattern[place]]))
+        if over == _OVER_WEIGHTS.mid:
+            why = _told(offers, place, math.ceil(weights * over / room[offers.pattern[place]]), weights * over)
+    low, mid, high = sorted(rates)
+    return Serving(usd_per_h=Range(low=low, mid=mid, high=high), why=why)
+
+
+def _rooms(offers: Offers, plan: TrainingPlan, catalogue: Catalogue) -> Mapping[int, float]:
+    """Bytes that a machine has for serving, by the place of its pattern: of those that can, and are paid by the hour."""
+    found = {}
+    # A model that was trained in fp8 or fp4 has its weights in what its other operators run in.
+    precision = PRECISIONS[plan.precision.other_dtype]
+    sheets = {sheet.name: sheet for sheet in catalogue}
+    for place in set(offers.pattern):
+        like = offers.patterns[place]
+        sheet = sheets.get(like.instance.accelerator)
+        if sheet is None or sheet.is_processor or like.committed or not trains_in(sheet, precision):
+            continue
+        found[place] = like.instance.devices * sheet.capacity_bytes * _TAKEN
+    return found
+
+
+def _rate(offers: Offers, place: int) -> float:
+    """Dollars an hour of one machine, always on; the spot price where no other is known."""
+    usd = offers.on_demand[place]
+    return offers.spot[place] if math.isnan(usd) else usd
+
+
+def _is_old(offers: Offers, place: int, today: date) -> bool:
+    like = offers.spot_like if math.isnan(offers.on_demand[place]) else offers.on_demand_like
+    return offers.dated[like[place]].is_old(today)
+
+
+def _told(offers: Offers, place: int, machines: int, needed: float) -> str:
+    offer = offers[place]
+    devices = f"{machines * offer.instance.devices} × {offer.instance.accelerator}"
+    price = units.usd(machines * _rate(offers, place))
+    return f"{machines} × {offer.called} ({devices}) for {units.size(needed)}, always on, {price}/h"
