@@ -340,7 +340,8 @@ def test_what_moves_it_names_the_assumed_price_that_makes_the_bill_wide(ask: Ask
     first = answer.sensitivity[0]
     assert first.input == "data in"
     low, high = (change.usd for change in first.changes)
-    assert low is not None and high is not None
+    assert low is not None
+    assert high is not None
     assert low < best.total_usd.mid < high <= best.total_usd.high
     assert low == pytest.approx(best.total_usd.low, rel=0.5)
 
