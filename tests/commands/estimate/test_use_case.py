@@ -331,6 +331,20 @@ def test_what_moves_it_cuts_texts_as_the_plan_does(ask: Ask) -> None:
     assert [change.value for change in wide.changes] == ["540", "1.02K"]
 
 
+def test_what_moves_it_names_the_assumed_price_that_makes_the_bill_wide(ask: Ask) -> None:
+    answer = ask(model="dlrm", samples=1e9)
+    best = answer.recommended
+    assert best.total_usd is not None
+    assert best.total_usd.high > 10 * best.total_usd.mid
+    first = answer.sensitivity[0]
+    assert first.input == "data in"
+    low, high = (change.usd for change in first.changes)
+    assert low is not None
+    assert high is not None
+    assert low < best.total_usd.mid < high <= best.total_usd.high
+    assert low == pytest.approx(best.total_usd.low, rel=0.5)
+
+
 def test_ones_own_processor_is_planned_with_without_a_price(ask: Ask) -> None:
     answer = ask(params=124e6, tokens=1e8, gpu=("i9-13900K",))
     assert {q.offer.instance.provider for q in quotes(answer)} == {"own"}

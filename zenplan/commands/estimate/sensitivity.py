@@ -64,6 +64,7 @@ def effects(case: Pinned) -> tuple[Effect, ...]:
         *_step(case),
         *_operations(case),
         *_price(case),
+        *_beside(case),
         *_shape(case),
         *_choices(case),
     )
@@ -165,6 +166,24 @@ def _price(case: Pinned) -> Iterator[Effect]:
     )
     origin = Origin.PUBLISHED if case.request.usd_per_h is None else Origin.GIVEN
     yield from _effect("price", f"{units.usd(price.usd_per_h)}/h", origin, *changes)
+
+
+def _beside(case: Pinned) -> Iterator[Effect]:
+    """What is paid beside the machines at a price that is assumed: the least and the most that others ask."""
+    bill, total = case.ranked.bill, case.ranked.total_usd
+    if total is None or bill.credits:
+        return
+    for part in bill.beside:
+        if part.origin is Origin.ASSUMED:
+            changes = (
+                Change(
+                    value=units.usd(usd),
+                    usd=total.mid - part.mid_usd + usd,
+                    wall_clock_s=case.ranked.wall_clock_s.mid,
+                )
+                for usd in (part.low_usd, part.high_usd)
+            )
+            yield from _effect(part.name, units.usd(part.mid_usd), part.origin, *changes)
 
 
 def _shape(case: Pinned) -> Iterator[Effect]:
