@@ -171,6 +171,7 @@ LONGER = {
     "commands/serve_cost/command.py:serve_cost": "as calibrate's",
     "commands/calibrate/command.py:calibrate": "Typer reads its own flags from the signature, a line each",
     "commands/compress/command.py:compress": "as calibrate's",
+    "api_trained.py:compress": "as api.estimate",
     "commands/explain/command.py:explain": "as calibrate's",
     "commands/federate/command.py:federate": "as calibrate's",
     "commands/serve/command.py:serve": "as calibrate's",

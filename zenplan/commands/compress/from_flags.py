@@ -83,14 +83,12 @@ def asked_compression(
     if sparsity >= 1.0:
         raise UsageError("a sparsity of 1 leaves nothing", "as in: --sparsity 0.8")
     width = _share(flags, "width")
-    steps, minutes = flags.get("steps"), flags.get("minutes")
-    usd = flags.get("usd_per_hour")
-    samples, threads = flags.get("samples"), flags.get("threads")
+    steps, seconds = _training(flags)
+    usd, most, threads = flags.get("usd_per_hour"), _samples(flags.get("samples")), _threads(flags.get("threads"))
     run = finished_run(name)
     if not chosen:
         chosen = tuple(each for each in METHODS if each != MERGE or run.job.lora_rank)
     data = read_prepared(Path(run.job.data))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Asked(
         run=run,
         data=data,
@@ -98,20 +96,34 @@ def asked_compression(
         sparsity=sparsity,
         widths=WIDTHS if width is None else (width,),
         student=student,
-        steps=None if steps is None else parse_whole(steps, "--steps", _MOST, 200),
-        seconds=(0.0 if steps else MINUTES * 60) if minutes is None else _positive(minutes, "--minutes", "10") * 60,
+        steps=steps,
+        seconds=seconds,
         bounds=bounds,
         usd_per_h=run.result.status.usd_per_h if usd is None else or_zero(parse_usd)(usd, "--usd-per-hour"),
         backend=backend_of(flags.get("backend") or run.backend, {}),
         folder=_folder(run, out, force),
         part=next(part for part in _PARTS if part in data.parts),
-        most=MOST_SAMPLES
-        if samples is None
-        else 0
-        if samples == "0"
-        else parse_whole(samples, "--samples", _MOST, 2000),
-        threads=cores if threads is None else min(cores, parse_whole(threads, "--threads", _MOST, 2)),
+        most=most,
+        threads=threads,
     )
+
+
+def _training(flags: Mapping[str, Any]) -> tuple[int | None, float]:
+    """Steps of each training, and seconds of all."""
+    steps, minutes = flags.get("steps"), flags.get("minutes")
+    seconds = (0.0 if steps else MINUTES * 60) if minutes is None else _positive(minutes, "--minutes", "10") * 60
+    return None if steps is None else parse_whole(steps, "--steps", _MOST, 200), seconds
+
+
+def _samples(text: str | None) -> int:
+    if text is None:
+        return MOST_SAMPLES
+    return 0 if text == "0" else parse_whole(text, "--samples", _MOST, 2000)
+
+
+def _threads(text: str | None) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if text is None else min(cores, parse_whole(text, "--threads", _MOST, 2))
 
 
 def _methods(given: Sequence[str]) -> tuple[str, ...]:

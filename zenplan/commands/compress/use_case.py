@@ -135,13 +135,7 @@ def compressed(asked: Asked, wanted: Plan, tell: Tell) -> Compression:
 
 
 def _compared(asked: Asked, wanted: Plan, folder: Path, tell: Tell) -> Compression:
-    pieces = tuple(
-        msgspec.structs.replace(
-            piece,
-            artefacts=tuple(msgspec.structs.replace(a, path=str(folder / a.path)) for a in piece.artefacts),
-        )
-        for piece in wanted.pieces
-    )
+    pieces = tuple(_within(folder, piece) for piece in wanted.pieces)
     told = _made(asked, pieces, tell)
     artefacts = {
         each.name: msgspec.structs.replace(artefact, path=each.path)
@@ -158,15 +152,31 @@ def _compared(asked: Asked, wanted: Plan, folder: Path, tell: Tell) -> Compressi
         _version(each, methods[each.name], quantize[each.name], scored.get(each.name), failed.get(each.name, ""))
         for each in told
     )
-    run, values = asked.run, original.values
+    found = replace(_beside(asked, original, folder), versions=versions, predicted_s=wanted.train_s)
+    best = found.best
+    if best is None:
+        return found
+    said = next(each for each in told if each.name == best.name)
+    return _placed(asked, found, best, said, scored[best.name], folder)
+
+
+def _within(folder: Path, piece: Piece) -> Piece:
+    """With the paths of its artefacts in that folder."""
+    artefacts = tuple(msgspec.structs.replace(each, path=str(folder / each.path)) for each in piece.artefacts)
+    return msgspec.structs.replace(piece, artefacts=artefacts)
+
+
+def _beside(asked: Asked, original: Scored, folder: Path) -> Compression:
+    """The comparison without the versions that are compared."""
+    run = asked.run
     # Of tokens the loss is what the run is judged by; else what is told beside it.
     names = ("loss",) if asked.data.kind == _BY_LOSS else (ACCURACY, "rmse", "loss")
-    found = Compression(
+    return Compression(
         run=run.id,
         name=run.result.status.name,
         backend=asked.backend,
         made_at=datetime.now(UTC),
-        metric=next(name for name in names if name in values),
+        metric=next(name for name in names if name in original.values),
         part=asked.part,
         samples=original.samples,
         timed=original.batch,
@@ -179,15 +189,9 @@ def _compared(asked: Asked, wanted: Plan, folder: Path, tell: Tell) -> Compressi
             parameters=run.result.parameters,
             scores=_scores(original),
         ),
-        versions=versions,
+        versions=(),
         bounds=asked.bounds,
-        predicted_s=wanted.train_s,
     )
-    best = found.best
-    if best is None:
-        return found
-    said = next(each for each in told if each.name == best.name)
-    return _placed(asked, found, best, said, scored[best.name], folder)
 
 
 def _made(asked: Asked, pieces: Sequence[Piece], tell: Tell) -> list[Compressed]:

@@ -51,6 +51,13 @@ def distilled(
 ) -> tuple[keras.Model, Tuned]:
     """The student, trained; and what that took.
 
+    Args:
+        teacher: the model of the run.
+        job: that trained it.
+        piece: says how long.
+        student: builder of the student.
+        events: the way to the parent.
+
     Raises:
         UsageError: it does not go with the model or the data, or its loss is no number.
     """

@@ -45,7 +45,14 @@ def optimizer_of(job: Train, share: float, steps: int) -> Optimizer:
 
 
 def parts_of(model: keras.Model, opened: Opened, job: Train, optimizer: Optimizer) -> Parts:
-    """What a step over the model is made of, with the loss of the run."""
+    """What a step over the model is made of, with the loss of the run.
+
+    Args:
+        model: that is trained.
+        opened: the model of the run, whose loss it has.
+        job: of the run.
+        optimizer: that weights are changed by.
+    """
     own = made(optimizer, model, scaled=False)
     return Parts(
         model=model,
