@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tests.worker.together import together
-from tests.worker.trained.conftest import finished
+from tests.worker.trained.conftest import finished as finished_together
 from tests.worker.training.conftest import INSTALLED, Lab, image_data
 from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.errors import UsageError
-from zenplan.worker.protocol import Artefact, Event, Kind, Metric, Score, Scored, Trained
+from zenplan.worker.protocol import Artefact, Ended, Event, Kind, Metric, Score, Scored, Trained
 
 CONVNET = Kind(name="convnet", options={"width": 4, "stages": 1})
 Models = Callable[[str], dict[str, tuple[Trained, Metric]]]
@@ -24,6 +24,15 @@ def scored(job: Score, backend: str) -> list[Scored]:
     heard: list[Event] = []
     run_job(job, backend, Limits(), lambda stage, seconds: None, hear=heard.append)
     return [each for each in heard if isinstance(each, Scored)]
+
+
+def finished(lab: Lab, backend: str, **changes: Any) -> tuple[Trained, Metric]:
+    """A run to its end, and what it said of the test data."""
+    job = lab.job("run", changes.pop("data"), **changes)
+    events = lab.trained(job, backend)
+    (end,) = (each for each in events if isinstance(each, Ended))
+    (test,) = (each for each in events if isinstance(each, Metric) and each.part == "test")
+    return Trained(path=end.model, job=job), test
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +47,7 @@ def models(shared: Lab) -> Models:
             "evaluate_batches": 0,
         },
     }
-    return cache(lambda backend: finished(shared, backend, runs))
+    return cache(lambda backend: finished_together(shared, backend, runs))
 
 
 def test_a_model_scores_what_its_run_said(shared: Lab, models: Models, backend: str) -> None:
