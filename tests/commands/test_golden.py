@@ -78,6 +78,7 @@ COMMANDS = {
     "help_compress": ("compress", "--help"),
     "help_explain": ("explain", "--help"),
     "help_serve": ("serve", "--help"),
+    "help_federate": ("federate", "--help"),
     "help_export": ("export", "--help"),
     "train_init_decoder": ("train", "init", "decoder", "-"),
     "help_runs": ("runs", "--help"),

@@ -32,7 +32,8 @@ def federated_session(session: Session, engine: Engine, federated: Federated, ro
     Args:
         session: of the run in one place.
         engine: that federates.
-        federated: among which clients; rounds: that it has.
+        federated: among which clients.
+        rounds: that it has.
 
     Raises:
         UsageError: it is to end by what a federated run does not look at.

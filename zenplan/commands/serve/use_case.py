@@ -27,7 +27,14 @@ _SHARE = 0.8
 
 
 def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Screen) -> int | None:
-    """Serve it until a signal comes; as of ``adapters.serving.server.serve``."""
+    """Serve it until a signal comes; what it returns is as of ``adapters.serving.server.serve``.
+
+    Args:
+        run: whose model answers.
+        wanted: how it is served.
+        backend: to answer on; None for that of the run.
+        screen: that is told how it goes.
+    """
     service = service_of(run, wanted, backend, screen)
     bound = listening(wanted.host, wanted.port)
     host, port = bound.getsockname()[:2]
@@ -44,6 +51,9 @@ def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Scr
 
 def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Screen) -> Service:
     """What answers with the run's model; nothing of it is started.
+
+    Args:
+        run, wanted, backend, screen: as of ``serve_run``.
 
     Raises:
         InputFileError, DataError: its data cannot be read.
