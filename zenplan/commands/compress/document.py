@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -11,6 +11,8 @@ from zenplan.commands.shared.exported import ScoresDocument
 from zenplan.documents import Document, fill
 from zenplan.domain.measured.compression import METHODS, Compression, Version
 from zenplan.domain.training.forms import QUANTIZED
+
+_Option = Annotated[int | float, Meta(description="A number.")]
 
 
 class VersionDocument(Document):
@@ -28,7 +30,7 @@ class VersionDocument(Document):
     zeros: Annotated[Ratio, Meta(description="Of the weights of matrices, those that are zero, a ratio.")]
     steps: Annotated[CountFromZero, Meta(description="That it was trained, a count.")]
     train_s: Annotated[NotNegative, Meta(description="Seconds that they took.")]
-    options: Annotated[dict[str, Any], Meta(description="Of the built-in kind that was distilled into, by name.")]
+    options: Annotated[dict[str, _Option], Meta(description="Of the built-in kind that was distilled into, by name.")]
     scores: Annotated[ScoresDocument | None, Meta(description="Null where it could not be made.")]
     kept: Annotated[NotNegative | None, Meta(description="Of the model's own figure, a ratio.")]
     usd_per_million: Annotated[NotNegative | None, Meta(description="Dollars for a million samples in batches.")]
