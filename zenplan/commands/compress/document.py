@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -11,6 +11,8 @@ from zenplan.commands.shared.exported import ScoresDocument
 from zenplan.documents import Document, fill
 from zenplan.domain.measured.compression import METHODS, Compression, Version
 from zenplan.domain.training.forms import QUANTIZED
+
+_Option = Annotated[int | float, Meta(description="A number.")]
 
 
 class VersionDocument(Document):
@@ -22,13 +24,13 @@ class VersionDocument(Document):
     why: Annotated[str, Meta(description="It could not be made; empty where it was.")]
     layer: Annotated[str, Meta(description="Of the model, that is at fault; empty where none is known.")]
     bytes: Annotated[CountFromZero | None, Meta(description="Of its files; null where it could not be made.")]
-    packed_bytes: Annotated[CountFromZero | None, Meta(description="Of the same in a zip.")]
+    packed_bytes: Annotated[CountFromZero | None, Meta(description="Bytes of them in a zip.")]
     share: Annotated[NotNegative | None, Meta(description="Of the size of the run's model, a ratio.")]
     parameters: Annotated[CountFromZero | None, Meta(description="A count.")]
     zeros: Annotated[Ratio, Meta(description="Of the weights of matrices, those that are zero, a ratio.")]
     steps: Annotated[CountFromZero, Meta(description="That it was trained, a count.")]
-    train_s: Annotated[NotNegative, Meta(description="That they took.")]
-    options: Annotated[dict[str, Any], Meta(description="Of the built-in kind that was distilled into, by name.")]
+    train_s: Annotated[NotNegative, Meta(description="Seconds that they took.")]
+    options: Annotated[dict[str, _Option], Meta(description="Of the built-in kind that was distilled into, by name.")]
     scores: Annotated[ScoresDocument | None, Meta(description="Null where it could not be made.")]
     kept: Annotated[NotNegative | None, Meta(description="Of the model's own figure, a ratio.")]
     usd_per_million: Annotated[NotNegative | None, Meta(description="Dollars for a million samples in batches.")]
@@ -62,11 +64,11 @@ class CompressionDocument(Document, tag_field="schema", tag="zenplan.compression
     samples: Annotated[CountFromZero, Meta(description="Of it, a count.")]
     timed: Annotated[CountFromZero, Meta(description="Samples of the batch that was timed, a count.")]
     threads: Annotated[Count, Meta(description="It was timed with, a count.")]
-    usd_per_h: Annotated[NotNegative | None, Meta(description="That serving is paid by; null where it is not known.")]
+    usd_per_h: Annotated[NotNegative | None, Meta(description="Dollars an hour of serving; null where not known.")]
     original: Annotated[VersionDocument, Meta(description="The run's own model in fp32.")]
     versions: Annotated[tuple[VersionDocument, ...], Meta(description="In the order in which they were made.")]
     bounds: Annotated[BoundsDocument, Meta(description="That the chosen one keeps to.")]
-    predicted_s: Annotated[NotNegative | None, Meta(description="Of all trainings, from the time of the run's steps.")]
+    predicted_s: Annotated[NotNegative | None, Meta(description="Of all trainings, in seconds, by the run's steps.")]
     chosen: Annotated[str, Meta(description="Name of the smallest version within the bounds; empty for none.")]
     path: Annotated[str, Meta(description="Where that is; empty for none.")]
 
