@@ -30,7 +30,7 @@ OWN_TERMS = Terms(
 def own_table(sheets: Iterable[Accelerator], request: Request, today: date) -> PriceTable:
     """Machines of these accelerators, at the price that was given, or at none."""
     offers = tuple(
-        _offer(sheet, devices, request.usd_per_h, today) for sheet in sheets for devices in _sizes(sheet, request.gpus)
+        _offer(sheet, devices, request, today) for sheet in sheets for devices in _sizes(sheet, request.gpus)
     )
     return PriceTable(provider=OWN, offers=offers, terms=OWN_TERMS)
 
@@ -38,11 +38,14 @@ def own_table(sheets: Iterable[Accelerator], request: Request, today: date) -> P
 def own_facts(sheet: Accelerator, request: Request) -> tuple[Fact, ...]:
     """What such a machine is taken to be, and what an hour of it costs."""
     each = units.significant(_network(sheet) * 8 / 1e9)
+    between = "" if _stands_alone(sheet, request) else f", {each} Gb/s a device between machines"
     known = sheet.network_bytes_per_s is not None
     why = "the usual machine of its data sheet" if known else "the network is assumed: 100 Gb/s Ethernet a machine"
+    if not between:
+        why = "one machine, as of a desk or a laptop; --gpus says how many"
     machine = Fact(
         name="machine",
-        value=f"up to {sheet.node_devices} × {sheet.name}, {each} Gb/s a device between machines",
+        value=f"up to {sheet.node_devices} × {sheet.name}{between}",
         origin=Origin.DATA_SHEET if known else Origin.ASSUMED,
         why=why,
     )
@@ -58,6 +61,11 @@ def _network(sheet: Accelerator) -> float:
     return sheet.network_bytes_per_s or _NETWORK_BYTES_PER_S / sheet.node_devices
 
 
+def _stands_alone(sheet: Accelerator, request: Request) -> bool:
+    """Whether it is one machine where nobody says how many: of a processor, or of a computer that is bought whole."""
+    return request.gpus is None and (sheet.is_processor or sheet.vendor == "Apple")
+
+
 def _sizes(sheet: Accelerator, gpus: int | None) -> tuple[int, ...]:
     """Numbers of devices in a machine: as many as asked for go into, or else powers of two up to a whole machine."""
     most = sheet.node_devices
@@ -66,18 +74,18 @@ def _sizes(sheet: Accelerator, gpus: int | None) -> tuple[int, ...]:
     return (*(2**n for n in range(most.bit_length()) if 2**n < most), most)
 
 
-def _offer(sheet: Accelerator, devices: int, usd_per_h: float | None, today: date) -> Offer:
+def _offer(sheet: Accelerator, devices: int, request: Request, today: date) -> Offer:
     price = None
-    if usd_per_h is not None:
-        price = Price(usd_per_h=usd_per_h * devices, as_of=today, source="--usd-per-hour")
-    whole = devices == sheet.node_devices
+    if request.usd_per_h is not None:
+        price = Price(usd_per_h=request.usd_per_h * devices, as_of=today, source="--usd-per-hour")
+    joined = devices == sheet.node_devices and not _stands_alone(sheet, request)
     return Offer(
         instance=Instance(
             provider=OWN,
             name="machine" if devices == 1 else f"machine x{devices}",
             accelerator=sheet.name,
             devices=devices,
-            network_bytes_per_s=_network(sheet) if whole else None,
+            network_bytes_per_s=_network(sheet) if joined else None,
         ),
         region="any",
         on_demand=price,
