@@ -119,8 +119,8 @@ def test_every_letter_of_ours_has_a_plain_one() -> None:
     assert all(f.is_file() for f in unseen)
     ours = [f for kind in ("*.py", "*.csv") for f in package.rglob(kind) if f not in unseen]
     found = {c for f in ours for c in f.read_text(encoding="utf-8") if not c.isascii()}
-    # Drawn in the docstring of errors.py, or read as the units of a number; never shown.
-    assert {c for c in found if ord(c) not in _PLAIN} <= set("├└│") | set(_HAN) | set("万")
+    # Drawn in the docstring of errors.py, read as the units of a number, or cut out of a processor's name; never shown.
+    assert {c for c in found if ord(c) not in _PLAIN} <= set("├└│®™") | set(_HAN) | set("万")
 
 
 # --- terminals

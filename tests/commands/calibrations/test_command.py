@@ -288,7 +288,7 @@ def test_an_export_that_cannot_be_written_leaves_the_file_as_it_was(filled: Call
         ("no/where", "cannot be written"),
     ):
         ended = filled("calibrations", "export", name)
-        assert (ended.code, ended.out) == (2, "")
+        assert (ended.code, ended.out) == (1, "")
         assert said in ended.err
     assert sorted(file.name for file in Path().iterdir()) == ["folder", "pipe"]
 

@@ -55,5 +55,5 @@ def test_what_cannot_be_a_file_is_an_error(tmp_path: Path, called: Any) -> None:
     with pytest.raises(InputFileError):
         parted(["--plugin", str(tmp_path)])
     ended = called("prices", "--plugin", "nowhere.py")
-    assert (ended.code, ended.out) == (2, "")
+    assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith("error: nowhere.py is no file\nhint: ")

@@ -16,7 +16,11 @@ OPTIONS = ("layers=1", "width=16", "heads=2", "length=8", "dropout=0.2")
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", INSTALLED)
 def test_a_killed_run_has_the_curve_of_one_that_was_not(backend: str, real: Any) -> None:
-    line = [*real.line("--backend", backend, "--threads", "1", "--checkpoint-every", "20", steps=120)]
+    line = [
+        *real.line(
+            "--backend", backend, "--threads", "1", "--checkpoint-every", "20", "--evaluate-every", "40", steps=120
+        )
+    ]
     line += [word for option in OPTIONS for word in ("--option", option)]
     code, out, err = real(*line, "--out", "whole")
     assert code == 0, err

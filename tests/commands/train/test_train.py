@@ -232,7 +232,7 @@ def test_two_runs_in_one_folder_are_one_in_the_list(trainer: Any) -> None:
 
 def test_a_file_that_is_not_there_is_told_with_how_to_get_one(trainer: Any) -> None:
     code, _, err = trainer("train", "nowhere.toml")
-    assert (code, len(err.splitlines())) == (2, 2)
+    assert (code, len(err.splitlines())) == (1, 2)
     assert "train init" in err.splitlines()[1]
 
 

@@ -44,6 +44,15 @@ def known_runs() -> dict[str, Path]:
     return {}
 
 
+def names_a_run(name: str) -> bool:
+    """Whether it is the folder of a run, or can be an id or the first letters of one, and is no file."""
+    path = Path(name)
+    with suppress(OSError):
+        if path.exists():
+            return (path / STATUS).exists()
+    return re.fullmatch(f"[a-z2-7]{{{_LEAST_LETTERS},8}}", name) is not None
+
+
 def find_run(name: str) -> Path:
     """The folder of a run by its id, the first letters of it, or its path.
 

@@ -155,6 +155,12 @@ def _failures(now: Operations, factor: float) -> tuple[str, Operations]:
     return f"{1 / factor:.2g} times as often", replace(now, device_mtbf_s=now.device_mtbf_s * factor)
 
 
+def _money(case: Pinned, usd: float) -> str:
+    """Dollars as such, or in the currency that was asked for."""
+    currency = case.request.currency
+    return units.money(usd * currency.per_usd, currency.sign) if currency else units.usd(usd)
+
+
 def _price(case: Pinned) -> Iterator[Effect]:
     """The price of an hour, and the other way to pay."""
     price = case.ranked.price
@@ -165,7 +171,7 @@ def _price(case: Pinned) -> Iterator[Effect]:
         for sign, factor in (("−", 1 - _DEARER), ("+", 1 + _DEARER))
     )
     origin = Origin.PUBLISHED if case.request.usd_per_h is None else Origin.GIVEN
-    yield from _effect("price", f"{units.usd(price.usd_per_h)}/h", origin, *changes)
+    yield from _effect("price", f"{_money(case, price.usd_per_h)}/h", origin, *changes)
 
 
 def _beside(case: Pinned) -> Iterator[Effect]:
@@ -177,13 +183,13 @@ def _beside(case: Pinned) -> Iterator[Effect]:
         if part.origin is Origin.ASSUMED:
             changes = (
                 Change(
-                    value=units.usd(usd),
+                    value=_money(case, usd),
                     usd=total.mid - part.mid_usd + usd,
                     wall_clock_s=case.ranked.wall_clock_s.mid,
                 )
                 for usd in (part.low_usd, part.high_usd)
             )
-            yield from _effect(part.name, units.usd(part.mid_usd), part.origin, *changes)
+            yield from _effect(part.name, _money(case, part.mid_usd), part.origin, *changes)
 
 
 def _shape(case: Pinned) -> Iterator[Effect]:

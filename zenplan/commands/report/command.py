@@ -35,10 +35,11 @@ def report(
       zenplan report RUN -o run.html
     """
     from zenplan.adapters.files.whole_file import write_whole
+    from zenplan.adapters.run_folder.place import names_a_run
     from zenplan.commands.shared.output import write
 
     made_from = Path(subject)
-    if made_from.is_dir() or not (made_from.exists() or made_from.suffix):
+    if names_a_run(subject):
         from zenplan.commands.report.run_page import run_page
         from zenplan.commands.shared.progress import elapsed
 

@@ -59,10 +59,10 @@ def serve_cost(
     \b
     Examples:
       zenplan serve-cost --model llama3-8b --gpu L4 --rate 10/s --in 800 --out 200
-      zenplan serve-cost --model llama3-70b --gpu H100 --dtype fp8 --rate 5/s --slo-tpot 40ms
-      zenplan serve-cost --model mixtral-8x7b --gpu A100-80GB --concurrency 64 --in 2000 --out 500
-      zenplan serve-cost --model llama3-8b --gpu L4 --rate 1/s --api-price 0.10/0.40
-      zenplan serve-cost --model llama3-70b --gpu H100 --rate 5/s --manifest kubernetes
+      zenplan serve-cost --model llama3-70b --gpu H100 --rate 5/s --slo-tpot 40ms
+      zenplan serve-cost --model mixtral-8x7b --gpu A100-80GB --concurrency 64
+      zenplan serve-cost --model llama3-8b --gpu L4 --rate 1/s --api-price 0.40
+      zenplan serve-cost --model llama3-8b --gpu L4 --rate 1/s --manifest vllm
     """
     from zenplan.commands.serve_cost.manifests import manifest_of
     from zenplan.commands.serve_cost.report import serving_report
