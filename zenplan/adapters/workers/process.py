@@ -28,7 +28,7 @@ import msgspec
 from zenplan import units
 from zenplan.adapters.files.scratch import scratch
 from zenplan.documents import encode
-from zenplan.errors import DataError, FailureKind, UnknownName, UsageError, ZenplanError
+from zenplan.errors import DataError, FailureKind, InputFileError, UnknownName, UsageError, ZenplanError
 from zenplan.worker.protocol import Count, Done, Error, Event, Job, Raised, Stage, decode_event
 
 # --- environment
@@ -372,7 +372,8 @@ _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal
 
 def error_of(event: Error) -> ZenplanError:
     """One of zenplan's errors, as the worker told it."""
-    error = UsageError if event.exit_code == UsageError.exit_code else ZenplanError
+    usage = UsageError if event.exit_code == UsageError.exit_code else ZenplanError
+    error = InputFileError if event.file else usage
     return error(event.message, event.hint, kind=event.kind, type=event.type)
 
 

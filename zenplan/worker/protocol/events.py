@@ -132,13 +132,18 @@ class Done(Event, frozen=True, kw_only=True):
 
 
 class Error(Event, frozen=True, kw_only=True):
-    """One of zenplan's errors ended the job."""
+    """One of zenplan's errors ended the job.
+
+    Attributes:
+        file: whether it is of a file that the user named.
+    """
 
     message: str
     hint: str = ""
     exit_code: int = ZenplanError.exit_code
     kind: FailureKind = FailureKind.REFUSED
     type: str = ""
+    file: bool = False
 
 
 class Raised(Event, frozen=True, kw_only=True):

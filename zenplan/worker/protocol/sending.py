@@ -13,7 +13,7 @@ from types import TracebackType
 import msgspec
 
 from zenplan import documents
-from zenplan.errors import FailureKind, ZenplanError
+from zenplan.errors import FailureKind, InputFileError, ZenplanError
 from zenplan.worker.protocol.events import Error, Event, Raised, Stage
 
 _MOST_LETTERS = 500
@@ -62,6 +62,7 @@ class Events:
                     exit_code=error.exit_code,
                     kind=error.kind,
                     type=error.type,
+                    file=isinstance(error, InputFileError),
                 )
             )
         elif error is not None:
