@@ -14,11 +14,12 @@ from zenplan.commands.shared.filters import Filters, filtered, too_old
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.machines import with_named_devices
 from zenplan.commands.shared.options import one_of
+from zenplan.commands.shared.rents import is_doubtful, lead, rents
 from zenplan.commands.shared.tables import lowered
 from zenplan.domain.answer.serving import Service, Serving, Wanted
 from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.market.offer import OLD_WITHIN, Offer, PriceTable
+from zenplan.domain.market.offer import Offer, PriceTable
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.range import Range
 from zenplan.domain.serving.deployment import CACHE_BYTES, WEIGHT_BYTES, Deployment, Traffic
@@ -49,8 +50,6 @@ _MOST_DEGREE: Final = 1024
 # As --gpus.
 _MOST_DEVICES: Final = 1_000_000
 _MILLION: Final = 1e6
-# A contract of at least so long is no rent by the hour.
-_BOUND_S: Final = 7 * units.DAY_S
 
 
 def parse_rate(text: str, what: str) -> float:
@@ -223,7 +222,7 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
         refused=tuple((on, found.why_not) for on, _, found in tried if found.why_not),
         facts=tuple(_facts(asked, model, fit, services[0])),
         basis=fit.throughput.basis,
-        fresh=_fresh(asked, fit, known, tables, tried) if _is_doubtful(services[0].offer, known) else None,
+        fresh=_fresh(asked, fit, known, tables, tried) if is_doubtful(services[0].offer, known.today) else None,
         left_out=too_old(tables),
     )
 
@@ -256,7 +255,7 @@ def _fresh(
     asked: Asked, fit: ServingFit, known: Known, tables: Sequence[PriceTable], tried: Sequence[_Tried]
 ) -> Service | None:
     """The cheapest at a fresh price of a machine that is listed; None where nobody has one."""
-    sure = [replace(t, offers=tuple(o for o in t.offers if not _is_doubtful(o, known))) for t in tables]
+    sure = [replace(t, offers=tuple(o for o in t.offers if not is_doubtful(o, known.today))) for t in tables]
     found = [_service(asked, fit, known, sure, each) for each in tried if not each[2].why_not]
     return min((each for each in found if each.offer), key=lambda each: _rank(each, known), default=None)
 
@@ -300,7 +299,8 @@ def _tried(asked: Asked, model: ServedModel, fit: ServingFit, known: Known, shee
 
 def _service(asked: Asked, fit: ServingFit, known: Known, tables: Sequence[PriceTable], tried: _Tried) -> Service:
     on, own, found = tried
-    priced = min(_priced(tables, on, found.replicas.mid), key=lambda each: _lead(each, known), default=None)
+    offers = _priced(tables, on, found.replicas.mid)
+    priced = min(offers, key=lambda each: lead(each[2], each[1], known.today), default=None)
     if asked.usd_per_h is not None:
         each_usd, per_machine = asked.usd_per_h * on.devices, 1
     elif priced is not None:
@@ -335,35 +335,16 @@ def _service(asked: Asked, fit: ServingFit, known: Known, tables: Sequence[Price
 
 def _priced(tables: Sequence[PriceTable], on: Deployment, replicas: float) -> Iterator[tuple[float, Offer, float]]:
     """Offers that have room for a replica and bind nobody: dollars an hour of a machine, the offer, and of all machines."""
-    for table in tables:
-        for offer in table.offers:
-            room = offer.instance.devices // on.devices
-            terms = offer.terms or table.terms
-            bound = offer.machines is not None or (terms is not None and terms.minimum_s > _BOUND_S)
-            if offer.on_demand and room and not bound:
-                usd = offer.on_demand.usd_per_h
-                yield usd, offer, usd * math.ceil(replicas / room)
+    for offer, price, _ in rents(tables):
+        if room := offer.instance.devices // on.devices:
+            yield price.usd_per_h, offer, price.usd_per_h * math.ceil(replicas / room)
 
 
 def _rank(service: Service, known: Known) -> tuple[bool, float, int, int]:
     """What has a price first, the cheapest of it, the fewest devices, the fewest of a replica."""
     if service.usd_per_h is None:
         return True, 0.0, service.devices, service.on.tp
-    usd, offer = service.usd_per_h.mid, service.offer
-    lead = usd if offer is None else _lead((usd, offer, usd), known)
-    return False, lead, service.devices, service.on.tp
-
-
-def _lead(priced: tuple[float, Offer, float], known: Known) -> float:
-    """An old price, or one of a machine that is a guess, leads only where it is less than half of the others."""
-    return priced[2] * (OLD_WITHIN if _is_doubtful(priced[1], known) else 1.0)
-
-
-def _is_doubtful(offer: Offer | None, known: Known) -> bool:
-    """Whether its price is old, or its machine a guess."""
-    if offer is None or offer.on_demand is None:
-        return False
-    return bool(offer.guess) or offer.on_demand.is_old(known.today)
+    return False, lead(service.usd_per_h.mid, service.offer, known.today), service.devices, service.on.tp
 
 
 def _why_none(
