@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.commands.shared.ages import ask_first, days_old, seen
+from zenplan.domain.answer.estimate import grounds_of
 from zenplan.domain.answer.serving import Service, Serving
-from zenplan.domain.fit.efficiency import FITTED_MAKERS
+from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
@@ -168,7 +169,7 @@ def _notes(found: Serving, today: date) -> Iterator[str]:
     yield from found.left_out
     yield from _shape(found.model)
     sheet = best.on.accelerator
-    if sheet.vendor in FITTED_MAKERS and not sheet.is_processor:
+    if grounds_of(sheet) is Grounds.PUBLISHED:
         _, _, wider = found.basis.partition("; ")
         yield f"Ranges: of publishers left out of the fit (docs/serving.md){'; ' if wider else ''}{wider}."
     else:

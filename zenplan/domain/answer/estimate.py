@@ -9,6 +9,7 @@ from typing import Final
 from zenplan.domain import checks
 from zenplan.domain.answer.fit import Fit, fit_of
 from zenplan.domain.fit.efficiency import FITTED_MAKERS, Correction, Grounds
+from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OWN, Billing, Offer, Terms
@@ -252,6 +253,12 @@ class Energy:
     embodied_source: str = ""
 
 
+def grounds_of(sheet: Accelerator) -> Grounds:
+    """What a prediction on it rests on where nothing was measured."""
+    fitted = sheet.vendor in FITTED_MAKERS and not sheet.is_processor
+    return Grounds.PUBLISHED if fitted else Grounds.ASSUMED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What a plan takes on a cluster in its best layout.
@@ -283,11 +290,7 @@ class Estimate:
     @property
     def grounds(self) -> Grounds:
         """The kind of evidence."""
-        if self.correction:
-            return self.correction.grounds
-        sheet = self.cluster.accelerator
-        fitted = sheet.vendor in FITTED_MAKERS and not sheet.is_processor
-        return Grounds.PUBLISHED if fitted else Grounds.ASSUMED
+        return self.correction.grounds if self.correction else grounds_of(self.cluster.accelerator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
