@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -191,12 +190,7 @@ class Bill:
     @property
     def wall_clock_s(self) -> Range:
         """From the start of the run to the end of what follows it; serving is not waited for."""
-        low, mid, high = (sum(times) for times in zip(self.run.wall_clock_s.ends, *self._followed_s, strict=True))
-        return Range(low=low, mid=mid, high=high)
-
-    @property
-    def _followed_s(self) -> Iterator[tuple[float, float, float]]:
-        return (each.time_s.ends for each in self.followed)
+        return Range.total((self.run.wall_clock_s, *(each.time_s for each in self.followed)))
 
     @property
     def followed_parts(self) -> tuple[Part, ...]:
