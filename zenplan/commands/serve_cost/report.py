@@ -91,7 +91,7 @@ def _against_api(found: Serving) -> str:
     best, api = found.best, found.wanted.api_usd
     if api is None or best.usd_per_request is None:
         return ""
-    monthly = units.usd(api * best.rate_per_s * 8766.0 * 300.0)
+    monthly = units.usd(api * best.rate_per_s * units.MONTH_S)
     cheaper = "cheaper" if best.usd_per_request.mid <= api else "dearer"
     if best.even_rate_per_s is None:
         return f" Dearer than the API ({monthly} a month) at any rate: even busy, a request costs more."
@@ -101,7 +101,7 @@ def _against_api(found: Serving) -> str:
 def _rate(per_s: float) -> str:
     if per_s >= 0.1:
         return f"{units.count(per_s)}/s"
-    return f"{units.significant(per_s * 3600.0)}/h"
+    return f"{units.significant(per_s * units.HOUR_S)}/h"
 
 
 def _small(usd: float) -> str:
