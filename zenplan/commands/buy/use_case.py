@@ -11,6 +11,7 @@ from zenplan import units
 from zenplan.commands.shared.filters import Filters, filtered
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.machines import with_named_devices
+from zenplan.commands.shared.options import read_flag
 from zenplan.commands.shared.rents import lead, rents
 from zenplan.domain.answer.purchase import Assumption, Purchase, Rent, Shift
 from zenplan.domain.hardware.accelerator import Accelerator
@@ -153,17 +154,12 @@ class Asked:
         """From flags. Raises UsageError: one cannot be used, or nothing says which accelerator."""
         if not gpu or len(gpu) != 1:
             raise UsageError("buy takes one --gpu", "as in: zenplan buy --gpu H100 --gpus 8 --price 250000")
-        given = {
-            name: each.parse(text, f"--{name}")
-            for name, each in INPUTS.items()
-            if (text := texts.get(name)) is not None
-        }
-        price = texts.get("price")
+        found = {name: read_flag(texts, name, each.parse) for name, each in INPUTS.items()}
         return cls(
             gpu=gpu[0],
             gpus=gpus,
-            price_usd=None if price is None else units.parse_usd(price, "--price"),
-            given=given,
+            price_usd=read_flag(texts, "price", units.parse_usd),
+            given={name: value for name, value in found.items() if value is not None},
         )
 
 

@@ -13,7 +13,7 @@ from zenplan.adapters.tables.serving import read_serving
 from zenplan.commands.shared.filters import Filters, filtered, too_old
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.machines import with_named_devices
-from zenplan.commands.shared.options import one_of
+from zenplan.commands.shared.options import one_of, read_flag, whole
 from zenplan.commands.shared.rents import is_doubtful, lead, rents
 from zenplan.commands.shared.tables import lowered
 from zenplan.domain.answer.serving import Service, Serving, Wanted
@@ -119,14 +119,14 @@ class Asked:
             model=_model_options(model),
             gpu=gpu[0],
             wanted=_wanted(texts),
-            tp=_whole(texts, "tp", _MOST_DEGREE),
-            weights=_name(texts, "dtype", tuple(WEIGHT_BYTES), "bf16"),
-            cache=_name(texts, "kv-dtype", tuple(CACHE_BYTES), "bf16"),
-            engine=ENGINES[_name(texts, "engine", tuple(ENGINES), "vllm")],
-            max_batch=_whole(texts, "max-num-seqs", _MOST_DEGREE * 1024),
+            tp=read_flag(texts, "tp", whole(_MOST_DEGREE, 200)),
+            weights=read_flag(texts, "dtype", one_of(*WEIGHT_BYTES), "bf16"),
+            cache=read_flag(texts, "kv-dtype", one_of(*CACHE_BYTES), "bf16"),
+            engine=ENGINES[read_flag(texts, "engine", one_of(*ENGINES), "vllm")],
+            max_batch=read_flag(texts, "max-num-seqs", whole(_MOST_DEGREE * 1024, 200)),
             memory_share=units.parse_share(texts.get("gpu-memory-utilization") or "90%", "--gpu-memory-utilization"),
             usd_per_h=None if own_usd is None else units.or_zero(units.parse_usd)(own_usd, "--usd-per-hour"),
-            manifest=_name(texts, "manifest", MANIFESTS, ""),
+            manifest=read_flag(texts, "manifest", one_of(*MANIFESTS), ""),
             given=frozenset(name for name, text in texts.items() if text is not None),
         )
 
@@ -142,49 +142,33 @@ def _model_options(model: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _wanted(texts: Mapping[str, str | None]) -> Wanted:
-    rate, concurrency = texts.get("rate"), texts.get("concurrency")
-    if (rate is None) == (concurrency is None):
-        what = "nothing says how much is asked" if rate is None else "--rate and --concurrency contradict"
+    if (texts.get("rate") is None) == (texts.get("concurrency") is None):
+        nothing = texts.get("rate") is None
+        what = "nothing says how much is asked" if nothing else "--rate and --concurrency contradict"
         raise UsageError(what, "give --rate 10/s, or --concurrency 64")
-    api = texts.get("api-price")
-    prices: tuple[float | None, float | None] = (None, None)
-    if api is not None:
-        prices = parse_api_price(api, "--api-price")
+    prices = read_flag(texts, "api-price", parse_api_price, (None, None))
     return Wanted(
         traffic=Traffic(
-            input_tokens=_whole(texts, "in", _MOST_TOKENS) or _INPUTS,
-            output_tokens=_whole(texts, "out", _MOST_TOKENS) or _OUTPUTS,
+            input_tokens=read_flag(texts, "in", whole(_MOST_TOKENS, 200), _INPUTS),
+            output_tokens=read_flag(texts, "out", whole(_MOST_TOKENS, 200), _OUTPUTS),
         ),
-        rate_per_s=None if rate is None else parse_rate(rate, "--rate"),
-        concurrency=_whole(texts, "concurrency", 10**9),
-        ttft_s=_time(texts, "slo-ttft"),
-        tpot_s=_time(texts, "slo-tpot"),
+        rate_per_s=read_flag(texts, "rate", parse_rate),
+        concurrency=read_flag(texts, "concurrency", whole(10**9, 200)),
+        ttft_s=read_flag(texts, "slo-ttft", _seconds),
+        tpot_s=read_flag(texts, "slo-tpot", _seconds),
         usd_per_input_token=prices[0],
         usd_per_output_token=prices[1],
     )
 
 
-def _whole(texts: Mapping[str, str | None], name: str, most: float) -> int | None:
-    text = texts.get(name)
-    return None if text is None else units.parse_whole(text, f"--{name}", most, 200)
-
-
-def _name(texts: Mapping[str, str | None], name: str, known: Sequence[str], usual: str) -> str:
-    text = texts.get(name)
-    return usual if text is None else str(one_of(*known)(text, f"--{name}"))
-
-
 _MS: Final = re.compile(r"\s*([\d.,]+)\s*(ms|s)\s*")
 
 
-def _time(texts: Mapping[str, str | None], name: str) -> float | None:
-    text = texts.get(name)
-    if text is None:
-        return None
+def _seconds(text: str, what: str) -> float:
     match = _MS.fullmatch(text)
     if match is None:
-        raise UsageError(f"--{name} is not a time: '{text}'", "write it as in: 500ms, 0.5s")
-    return units.parse_count(match[1], f"--{name}", 1e6, "500ms, 0.5s") * (1e-3 if match[2] == "ms" else 1.0)
+        raise UsageError(f"{what} is not a time: '{text}'", "write it as in: 500ms, 0.5s")
+    return units.parse_count(match[1], what, 1e6, "500ms, 0.5s") * (1e-3 if match[2] == "ms" else 1.0)
 
 
 def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
