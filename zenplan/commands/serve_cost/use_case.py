@@ -194,10 +194,9 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
     model = served_model(lowered(known.families, {**asked.model, "seq_len": 16}))
     fit = _for(read_serving(), sheet)
     tried = [_tried(asked, model, fit, known, sheet, tp) for tp in _degrees(asked, model, sheet)]
-    services = [_service(asked, fit, known, tables, each) for each in tried if not each[2].why_not]
+    services = _services(asked, fit, known, tables, tried)
     if not services:
         raise NoFit(*_why_none(asked, model, fit, known, sheet, tried))
-    services.sort(key=lambda each: _rank(each, known))
     _check_size(services[0], sheet)
     return Serving(
         model=model,
@@ -240,8 +239,7 @@ def _fresh(
 ) -> Service | None:
     """The cheapest at a fresh price of a machine that is listed; None where nobody has one."""
     sure = [replace(t, offers=tuple(o for o in t.offers if not is_doubtful(o, known.today))) for t in tables]
-    found = [_service(asked, fit, known, sure, each) for each in tried if not each[2].why_not]
-    return min((each for each in found if each.offer), key=lambda each: _rank(each, known), default=None)
+    return next((each for each in _services(asked, fit, known, sure, tried) if each.offer), None)
 
 
 _Tried = tuple[Deployment, Work, Sized]
@@ -279,6 +277,14 @@ def _tried(asked: Asked, model: ServedModel, fit: ServingFit, known: Known, shee
         outputs=traffic.output_tokens,
     )
     return on, own, sized(loaded, asked.wanted, fit.throughput)
+
+
+def _services(
+    asked: Asked, fit: ServingFit, known: Known, tables: Sequence[PriceTable], tried: Sequence[_Tried]
+) -> list[Service]:
+    """What does it of what was tried, the cheapest first."""
+    found = [_service(asked, fit, known, tables, each) for each in tried if not each[2].why_not]
+    return sorted(found, key=lambda each: _rank(each, known))
 
 
 def _service(asked: Asked, fit: ServingFit, known: Known, tables: Sequence[PriceTable], tried: _Tried) -> Service:
