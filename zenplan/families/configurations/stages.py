@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.model.operators import Attention, Elementwise, ElementwiseKind, Function, MatMul, Operator, Role
+from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Function, MatMul, Operator, Role
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.errors import UsageError
 from zenplan.families.configurations.extras import few, norm, product
@@ -18,7 +18,7 @@ from zenplan.families.configurations.fields import MOST_HEADS, Fields
 from zenplan.families.configurations.heads import architecture, labels
 from zenplan.families.images.maps import Map, image
 from zenplan.families.images.usual import imagenet
-from zenplan.families.parts import block, convolution, elementwise, loss
+from zenplan.families.parts import attention, block, convolution, elementwise, loss
 from zenplan.families.vision import encoder_layers, windowed
 
 # Layers that are lowered one by one, and pixels of a side.
@@ -226,16 +226,7 @@ def _reduced_layer(across: int, width: int, heads: int, reduced: int, ff_width: 
     operators += [
         _role(product("query", rows, width, width)),
         _role(product("key-value", keys, width, 2 * width)),
-        Attention(
-            name="attention",
-            heads=heads,
-            kv_heads=heads,
-            key_dim=width // heads,
-            value_dim=width // heads,
-            queries=rows,
-            keys=keys,
-            causal=False,
-        ),
+        attention("attention", heads, width // heads, rows, keys=keys),
         _role(product("attention out", rows, width, width)),
         norm("feed-forward norm", rows, width),
         product("up", rows, width, ff_width),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from zenplan.domain.model.operators import Attention, Function
+from zenplan.domain.model.operators import Function
 from zenplan.families.images.maps import Map
+from zenplan.families.parts import attention
 
 Unit = Callable[[Map], Map]
 
@@ -58,18 +59,7 @@ def _attention(x: Map, heads: int, key_dim: int, value_dim: int, *, areas: int =
     """Positions see each other, or those of their area, and a depthwise convolution of the values says where they are."""
     mixed = conv(x, heads * (2 * key_dim + value_dim), act=False)
     size = x.positions // areas
-    x.net.add(
-        Attention(
-            name="attention",
-            heads=heads * areas,
-            kv_heads=heads * areas,
-            key_dim=key_dim,
-            value_dim=value_dim,
-            queries=size,
-            keys=size,
-            causal=False,
-        )
-    )
+    x.net.add(attention("attention", heads * areas, key_dim, size, value_dim=value_dim))
     values = mixed.part(heads * value_dim)
     return conv(values.plus(_depthwise(values, place)), x.channels, act=False)
 
