@@ -6,7 +6,7 @@ He et al. 2015 (arXiv 1512.03385); Liu et al. 2022 (2201.03545), Woo et al. 2023
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -86,8 +86,13 @@ def _mapped(fields: Fields, x: Map, normed: bool) -> Workload:
     if not architecture(fields).endswith(("Model", "Backbone")):
         x = x.dense(labels(fields)).loss()
     found = x.net.workload(fields.model_type, imagenet(), tuple(fields.facts))
-    blocks = [replace(b, operators=tuple(op for op in b.operators if not _is_statistics(op))) for b in found.blocks]
-    return replace(found, usual=None, blocks=tuple(b for b in blocks if b.operators))
+    return replace(found, usual=None, blocks=tuple(without_statistics(found.blocks)))
+
+
+def without_statistics(blocks: Iterable[Block]) -> list[Block]:
+    """The blocks without moving statistics, and without those that have nothing else."""
+    left = [replace(b, operators=tuple(op for op in b.operators if not _is_statistics(op))) for b in blocks]
+    return [b for b in left if b.operators]
 
 
 def _is_statistics(op: Operator) -> bool:
