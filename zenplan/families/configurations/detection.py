@@ -18,7 +18,7 @@ from zenplan.families.images.maps import image
 from zenplan.families.images.residual import DEPTHS
 from zenplan.families.images.usual import imagenet
 from zenplan.families.parts import block, loss
-from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.lowering import layers_of
 from zenplan.families.transformer.shape import TransformerShape
 
 # Pixels of an image whose shorter side is 800, as it is trained and tested on, of the usual shape of COCO's (4 : 3).
@@ -47,7 +47,7 @@ def detector(fields: Fields) -> Workload:
         encoder_seq_len=positions,
         headless=True,
     )
-    layers = [b for b in lower(shape, "layers").blocks if b.place == "middle"]
+    layers = layers_of(shape)
     joined: list[Operator] = [product("input projection", positions, channels, width), few("queries", queries * width)]
     if fields.model_type == "table-transformer":
         joined.append(norm("encoder norm", positions, width))
