@@ -67,14 +67,11 @@ def _norm(name: str, rows: float, width: float) -> Operator:
     return elementwise(ElementwiseKind.NORM, f"{name} norm", rows * width, 3, kept=rows * width, weights=2 * width)
 
 
-def _along(
-    rows: int, width: int, name: str, *, queries: int, apart: int, heads: int, normed: bool = True
-) -> list[Operator]:
+def _along(rows: int, width: int, name: str, *, queries: int, apart: int, heads: int) -> list[Operator]:
     """Gated attention along one side of a table, whose other side's lines do not see each other."""
     per_head = width // heads
-    norm = [_norm(name, rows, width)] if normed else []
     return [
-        *norm,
+        _norm(name, rows, width),
         dense(f"{name} query-key-value", rows, width, 3 * width, role=Role.KEY_VALUE, bias=False),
         dense(f"{name} gate", rows, width, width, kept=False),
         attention(f"{name} attention", heads * apart, per_head, queries),
@@ -140,8 +137,8 @@ def _triangle_product(name: str, residues: int, width: int) -> list[Operator]:
 def _triangle_attention(name: str, residues: int, width: int) -> list[Operator]:
     """Edges that begin, or end, at one residue see each other, told by the third edge."""
     pairs = residues**2
-    along = _along(pairs, width, name, queries=residues, apart=residues, heads=_PAIR_HEADS)
-    return [along[0], dense(f"{name} bias", pairs, width, _PAIR_HEADS, bias=False, kept=False), *along[1:]]
+    norm, *rest = _along(pairs, width, name, queries=residues, apart=residues, heads=_PAIR_HEADS)
+    return [norm, dense(f"{name} bias", pairs, width, _PAIR_HEADS, bias=False, kept=False), *rest]
 
 
 MODELS: dict[str, Builder] = {

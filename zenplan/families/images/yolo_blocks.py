@@ -153,18 +153,18 @@ def _layered(x: Map, channels: int, middle: int, turn: Unit) -> Map:
     return conv(y.concat(y, one, turn(one)), channels)
 
 
-def pooled(x: Map, channels: int, *, act: bool = True) -> Map:
+def pooled(x: Map, channels: int) -> Map:
     """Three max pools one after another, all kept (SPPF)."""
-    return _pools(x, channels, channels // 2, act)
+    return _pools(x, channels, channels // 2)
 
 
 def pooled_elan(x: Map, channels: int, *, inner: int) -> Map:
     """The same of YOLOv9 (SPPELAN)."""
-    return _pools(x, channels, inner, True)
+    return _pools(x, channels, inner)
 
 
-def _pools(x: Map, channels: int, inner: int, act: bool) -> Map:
-    parts = [conv(x, inner, act=act)]
+def _pools(x: Map, channels: int, inner: int) -> Map:
+    parts = [conv(x, inner)]
     for _ in range(3):
         parts.append(parts[-1].max_pool(5, 1, 2))
     return conv(parts[0].concat(*parts[1:]), channels)
