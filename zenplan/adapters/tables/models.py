@@ -88,7 +88,7 @@ def _preset(row: DataRow, pretraining: PreTraining | None) -> Preset:
             pretraining=pretraining,
         )
     except DataError as error:
-        raise DataError(f"{row.file}, line {row.line}: {error.message}") from error
+        raise row.invalid(error) from error
 
 
 def _window(row: DataRow, text: str) -> int | None:

@@ -66,4 +66,4 @@ def _model(row: DataRow, pretraining: PreTraining | None) -> NamedConfiguration:
             pretraining=pretraining,
         )
     except DataError as error:
-        raise DataError(f"{row.file}, line {row.line}: {error.message}") from error
+        raise row.invalid(error) from error

@@ -46,4 +46,4 @@ def _recipe(row: DataRow) -> PreTraining:
             source=f"{cells['source']} ({cells['status']} {cells['date']})",
         )
     except DataError as error:
-        raise DataError(f"{row.file}, line {row.line}: {error.message}") from error
+        raise row.invalid(error) from error
