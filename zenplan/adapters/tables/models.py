@@ -37,6 +37,7 @@ _CHUNKED = "chunked"
 COLUMNS = (*_TEXT, *_WHOLE, *_WHOLE_OR_NONE, *_WHOLE_OR_ZERO, *_SWITCHES, *_EXPERTS, *_LATENT)
 
 
+@cache
 def read_models(text: str | None = None) -> Mapping[str, Preset]:
     """The presets by name, in the table's order, each with its recipe; ``text`` is a table to read instead of the
     bundled one.

@@ -17,6 +17,7 @@ from zenplan.families.transformer.presets import plain
 COLUMNS = ("name", "aliases", "parameters", "library", "unit", "written", "source", "date", "config")
 
 
+@cache
 def read_named_configurations(text: str | None = None) -> Mapping[str, NamedConfiguration]:
     """The models by name, in the table's order, each with its recipe; ``text`` is a table to read instead of the bundled
     one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 from zenplan.adapters.files.csv_file import DataRow, data_rows
@@ -13,6 +14,7 @@ _STATUSES = ("read", "recalled")
 COLUMNS = ("name", "tokens", "global_batch_tokens", "seq_len", "epochs", "source", "status", "date")
 
 
+@cache
 def read_recipes(text: str | None = None) -> Mapping[str, PreTraining]:
     """The recipes by the model's name; ``text`` is a table to read instead of the bundled one.
 
