@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from zenplan import units
-from zenplan.adapters.corpus.bpe import decoded
 from zenplan.adapters.corpus.prepared import read_card
 from zenplan.adapters.corpus.preprocessing import TEXT, Preprocessor
-from zenplan.adapters.data.tokenizer import read_tokenizer
 from zenplan.adapters.formats import html
 from zenplan.adapters.page import explanation as explanations
 from zenplan.adapters.page.markup import Markup, element
@@ -111,8 +109,8 @@ def _card(card: DataCard) -> Iterator[Markup]:
 
 def _of_model(run: FinishedRun, tell: Tell) -> Iterator[Markup]:
     reader = Preprocessor.of(Path(run.job.data))
-    if reader.what == TEXT:
-        yield _section("What it writes", element("p", _written(run, reader, tell)))
+    if reader.what == TEXT and reader.decode is not None:
+        yield _section("What it writes", element("p", reader.decode(_written(run, reader, tell)) or "nothing"))
     elif reader.classes:
         yield from _matrix(run, reader.classes, tell)
     method = GRADIENTS
@@ -131,12 +129,10 @@ def _of_model(run: FinishedRun, tell: Tell) -> Iterator[Markup]:
     yield _section("What its answers come from", verdict, explanations.sections(found), _tables(*checks))
 
 
-def _written(run: FinishedRun, reader: Preprocessor, tell: Tell) -> str:
+def _written(run: FinishedRun, reader: Preprocessor, tell: Tell) -> Sequence[int]:
     job = Write(what=f"run {run.id}", model=str(run.path), tokens=(reader.end or 0,), count=_TOKENS)
     found = run_job(job, run.backend, Limits(time_s=_TIME_S), tell)
-    tokens = found.tokens if isinstance(found, Written) else ()
-    text = decoded(read_tokenizer(reader.folder / Path(reader.data["tokenizer"]).name), tokens)
-    return text or "nothing"
+    return found.tokens if isinstance(found, Written) else ()
 
 
 def _matrix(run: FinishedRun, classes: Sequence[str], tell: Tell) -> Iterator[Markup]:
