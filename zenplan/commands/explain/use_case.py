@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def explained(run: FinishedRun, wanted: Wanted, backend: str | None, tell: Calla
                 )
             folder = stack.enter_context(scratch())
             job = _with_input(job, wanted.given, reader, run, folder)
-        environment = measuring_environment("cpu", wanted.threads, {})
+        environment = measuring_environment("cpu", wanted.threads, os.environ)
         run_job(job, name, Limits(time_s=wanted.time_s), tell, hear=heard.append, environment=environment)
     names = Names(reader)
     return Explanation(
