@@ -16,18 +16,19 @@ from zenplan.adapters.page.page import plain_page
 from zenplan.adapters.picture.curve import curve_svg
 from zenplan.adapters.run_folder.folder import METRICS
 from zenplan.adapters.run_folder.lines import read_metrics
-from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
+from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.commands.explain.report import explanation_report
 from zenplan.commands.explain.use_case import Wanted, explained
 from zenplan.commands.runs.use_case import Entry, entry
 from zenplan.commands.train.ending import limits
 from zenplan.commands.train.finished import FinishedRun, finished_run
 from zenplan.commands.train.report import train_report
+from zenplan.commands.train.scoring import compare
 from zenplan.domain.measured.explanation import GRADIENTS, OCCLUSION
 from zenplan.domain.report import Column, Report, Table
 from zenplan.domain.training.data_card import DataCard
 from zenplan.errors import DataError, InputFileError, UsageError, ZenplanError
-from zenplan.worker.protocol import Event, Score, Scored, Write, Written
+from zenplan.worker.protocol import Score, Write, Written
 
 Tell = Callable[[str, float], None]
 # Classes of a matrix that is read at a glance, samples that are explained, and tokens that are written.
@@ -142,10 +143,7 @@ def _matrix(run: FinishedRun, classes: Sequence[str], tell: Tell) -> Iterator[Ma
     if not part:
         return
     job = Score(what=f"run {run.id}", model=run.trained(), part=part, confusion=_CLASSES, threads=run.job.threads)
-    heard: list[Event] = []
-    environment = measuring_environment("cpu", run.job.threads, {})
-    run_job(job, run.backend, Limits(time_s=_TIME_S), tell, hear=heard.append, environment=environment)
-    (scored,) = (each for each in heard if isinstance(each, Scored))
+    (scored,) = compare(job, run.backend, Limits(time_s=_TIME_S), tell)
     if not scored.confusion:
         return
     rows = tuple(
