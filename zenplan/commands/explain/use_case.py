@@ -15,7 +15,14 @@ from zenplan.adapters.files.regular_file import read_bytes
 from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.workers.process import Limits, backend_of, measuring_environment, run_job
 from zenplan.commands.train.finished import FinishedRun
-from zenplan.domain.measured.explanation import PERMUTATION, Attribution, Explanation, PartImportance, SampleExplanation
+from zenplan.domain.measured.explanation import (
+    GRADIENTS,
+    PERMUTATION,
+    Attribution,
+    Explanation,
+    PartImportance,
+    SampleExplanation,
+)
 from zenplan.errors import DataError, UsageError
 from zenplan.worker import protocol
 
@@ -91,7 +98,7 @@ def explained(run: FinishedRun, wanted: Wanted, backend: str | None, tell: Calla
         backend=name,
         method=wanted.method,
         part="" if wanted.given is not None else part,
-        steps=wanted.steps if wanted.method == "gradients" else 0,
+        steps=wanted.steps if wanted.method == GRADIENTS else 0,
         samples=tuple(names.sample(each) for each in heard if isinstance(each, protocol.Explained)),
         importance=next((names.importance(each) for each in heard if isinstance(each, protocol.Importance)), None),
     )
