@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import readme
-from training_runs import BACKENDS, Bench, Task, all_made, chosen, parser, zenplan
+from training_runs import BACKENDS, Bench, Kept, Task, all_made, asked, chosen, parser
 
-from zenplan.adapters.run_folder.lines import Lines, read_lines
+from zenplan.adapters.run_folder.lines import read_lines
 from zenplan.domain.measured.export import TOLERANCE, WRITTEN
 from zenplan.domain.training.forms import FORMS, QUANTIZED
 
@@ -27,10 +27,13 @@ SAMPLES: Final = 400
 MARK: Final = "exports"
 
 
+def _file(bench: Bench) -> Path:
+    return bench.work / f"exports_{bench.size}.jsonl"
+
+
 def kept(bench: Bench) -> dict[tuple[str, str, str, str], dict[str, Any]]:
     """What came of each run, backend, form and kind of weights."""
-    rows = read_lines(bench.work / f"exports_{bench.size}.jsonl")
-    return {(row["task"], row["backend"], row["form"], row["quantize"]): row for row in rows}
+    return {(row["task"], row["backend"], row["form"], row["quantize"]): row for row in read_lines(_file(bench))}
 
 
 def exported(bench: Bench, task: Task, backend: str, form: str, quantize: str) -> dict[str, Any]:
@@ -38,9 +41,7 @@ def exported(bench: Bench, task: Task, backend: str, form: str, quantize: str) -
     folder = bench.folder(task.name, backend)
     command = ["export", str(folder), "--to", form, "--force", "--samples", str(SAMPLES), "--format", "json"]
     command += ["--quantize", quantize] if quantize else []
-    done = subprocess.run(
-        zenplan(command), env=bench.environment(folder.name), capture_output=True, text=True, check=False
-    )
+    done = asked(bench, folder, command)
     known = {"task": task.name, "backend": backend, "form": form, "quantize": quantize, "code": done.returncode}
     if done.returncode not in (0, 3):
         return {**known, "said": done.stderr[-500:]}
@@ -58,9 +59,7 @@ def run(bench: Bench, tasks: Sequence[Task], backends: Sequence[str]) -> None:
         if (task.name, backend, form, quantize) in kept(bench) or not bench.folder(task.name, backend).exists():
             continue
         row = exported(bench, task, backend, form, quantize)
-        lines = Lines(bench.work / f"exports_{bench.size}.jsonl")
-        lines.add(row)
-        lines.close()
+        Kept(_file(bench)).add(row)
         print(f"{task.name} on {backend}, {form} {quantize}: {told(row)}", flush=True)
 
 

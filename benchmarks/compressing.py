@@ -9,14 +9,14 @@ but the size; what came of it is kept in ``compressed_full.jsonl`` beside the ru
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import readme
-from training_runs import Bench, all_made, chosen, parser, task_of, zenplan
+from training_runs import Bench, Kept, all_made, asked, chosen, parser, task_of
 
-from zenplan.adapters.run_folder.lines import Lines, read_lines
+from zenplan.adapters.run_folder.lines import read_lines
 
 TASK: Final = "text-classifier"
 # What it is held to, of the model's own.
@@ -26,9 +26,13 @@ USD_PER_HOUR: Final = 0.50
 MARK: Final = "compress"
 
 
+def _file(bench: Bench) -> Path:
+    return bench.work / f"compressed_{bench.size}.jsonl"
+
+
 def kept(bench: Bench) -> dict[str, dict[str, Any]]:
     """What came of it, by backend."""
-    return {row["backend"]: row for row in read_lines(bench.work / f"compressed_{bench.size}.jsonl")}
+    return {row["backend"]: row for row in read_lines(_file(bench))}
 
 
 def run(bench: Bench, backend: str) -> None:
@@ -40,14 +44,10 @@ def run(bench: Bench, backend: str) -> None:
     folder = bench.folder(TASK, backend)
     command = ["compress", str(folder), "--max-share", str(MOST_SIZE), "--usd-per-hour", str(USD_PER_HOUR)]
     command += ["--threads", "1", "--force", "--format", "json"]
-    done = subprocess.run(
-        zenplan(command), env=bench.environment(folder.name), capture_output=True, text=True, check=False
-    )
+    done = asked(bench, folder, command)
     if done.returncode not in (0, 3):
         raise SystemExit(done.stderr[-500:])
-    lines = Lines(bench.work / f"compressed_{bench.size}.jsonl")
-    lines.add(json.loads(done.stdout))
-    lines.close()
+    Kept(_file(bench)).add(json.loads(done.stdout))
 
 
 def report(found: Mapping[str, Any]) -> str:

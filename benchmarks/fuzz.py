@@ -200,9 +200,8 @@ def _cases(draw: random.Random, folder: Path) -> Callable[[], tuple[str, Any, Ca
     }
 
     def drawn() -> tuple[str, Any, Callable[[], None]]:
-        kind = draw.choices(("configuration", "params", "adapter", "text", "gguf", "safetensors"), (60, 8, 8, 8, 8, 8))[
-            0
-        ]
+        kinds = ("configuration", "params", "adapter", "text", "gguf", "safetensors")
+        (kind,) = draw.choices(kinds, (60, 8, 8, 8, 8, 8))
         if kind in ("configuration", "params", "adapter"):
             own: dict[str, Mapping[str, Any]] = {"params": llama, "adapter": adapter}
             whole = own.get(kind) or draw.choice(configs)
@@ -263,9 +262,8 @@ def fuzz(count: int, seed: int) -> tuple[Counter[str], dict[str, Any]]:
 
 def main() -> None:
     """Prints what was found."""
-    count, seed = (
-        (int(text) for text in (*sys.argv[1:3], "10000", "1")[:2]) if len(sys.argv) != 2 else (int(sys.argv[1]), 1)
-    )
+    given = sys.argv[1:3]
+    count, seed = map(int, (*given, *("10000", "1")[len(given) :]))
     start = time.monotonic()
     seen, faults = fuzz(count, seed)
     for name, number in sorted(seen.items()):

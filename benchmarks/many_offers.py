@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import random
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from speed import Taken, once
 
 from zenplan.adapters.files.csv_file import rows_of
 from zenplan.adapters.files.data import DATA
@@ -24,7 +24,6 @@ from zenplan.adapters.files.data import DATA
 PROVIDERS = 40
 REGIONS = 25
 ESTIMATE = [sys.executable, "-m", "zenplan", "estimate", "--params", "1e9"]
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def write(path: Path, count: int, seed: int) -> None:
@@ -43,15 +42,6 @@ def write(path: Path, count: int, seed: int) -> None:
                 if price := row[f"{billing}_usd_per_h"]:
                     row[f"{billing}_usd_per_h"] = f"{float(price) * draw.uniform(0.7, 1.6):.4f}"
             out.writerow(row)
-
-
-def once(command: list[str]) -> tuple[float, float]:
-    """Processor seconds and peak megabytes of one run."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
 
 
 def main() -> None:
@@ -73,13 +63,13 @@ def main() -> None:
             "zenplan estimate --params 1e9": ESTIMATE,
             f"the same over {given.rows:,} offers": [*ESTIMATE, "--prices", str(table)],
         }
-        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        taken: dict[str, list[Taken]] = {name: [] for name in commands}
         for _ in range(given.runs):
             for name, command in commands.items():
                 taken[name].append(once(command))
     print("| command | processor s, the least | peak MB |\n|---|---:|---:|")
     for name, runs in taken.items():
-        print(f"| {name} | {min(s for s, _ in runs):.2f} | {max(m for _, m in runs):.0f} |")
+        print(f"| {name} | {min(each.cpu_s for each in runs):.2f} | {max(each.peak_mb for each in runs):.0f} |")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from zenplan.adapters.tables.serving import document_of
 from zenplan.backtesting.serving import served_runs
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.serving.efficiency import ServingFit
-from zenplan.fitting.serving import KINDS, LeftOutServing, Served, fit, fitted, held, left_out, started
+from zenplan.fitting.serving import KINDS, LeftOutServing, Served, fitted, held, left_out, started
 
 TARGET = Path(__file__).parents[1] / "zenplan" / "data" / "serving.json"
 _NAMES = {
@@ -87,7 +87,7 @@ def main() -> None:
     source = f"benchmarks/serving.py on benchmarks/published/serving.csv, {date.today().isoformat()}"
     result = fitted(served, found, source)
     show(result)
-    errors = served.errors(fit(served, started()))
+    errors = served.errors(result.all)
     print({kind: round(float(np.nanmedian(np.abs(e))), 3) for kind, e in errors.items()}, "fitted, all rows")
     print(text)
     if arguments.write:

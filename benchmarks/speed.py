@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 PUBLISHED = Path(__file__).parent / "published"
 LANGUAGE_MODELS, OTHER_MODELS = (str(PUBLISHED / f"{name}_models.csv") for name in ("language", "other"))
@@ -30,31 +31,40 @@ COMMANDS = (
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def once(command: list[str]) -> tuple[float, float]:
-    """Wall seconds and peak megabytes of one run."""
+class Taken(NamedTuple):
+    """What one run of a command took."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def once(command: list[str]) -> Taken:
+    """Run it, and throw away what it says."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e6
+    wall_s = time.perf_counter() - start
+    return Taken(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
 
 
 def main() -> None:
     """Time every command in turn and print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     everything = [BASE, *COMMANDS]
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name, _, _ in everything}
+    taken: dict[str, list[Taken]] = {name: [] for name, _, _ in everything}
     for _ in range(count + 1):
         for name, command, _ in everything:
             taken[name].append(once(command))
-    base = statistics.median(s for s, _ in taken[BASE[0]][1:])
+    base = statistics.median(each.wall_s for each in taken[BASE[0]][1:])
     print(f"| command | median s | × {BASE[0]} | allowed | peak MB |\n|---|---:|---:|---:|---:|")
     for name, _, allowed in everything:
         runs = taken[name][1:]  # the first one warms the disk's cache
-        median = statistics.median(s for s, _ in runs)
+        median = statistics.median(each.wall_s for each in runs)
         most = f"{allowed:g}" if allowed else ""
-        print(f"| {name} | {median:.3f} | {median / base:.1f} | {most} | {max(m for _, m in runs):.0f} |")
+        print(f"| {name} | {median:.3f} | {median / base:.1f} | {most} | {max(each.peak_mb for each in runs):.0f} |")
 
 
 if __name__ == "__main__":

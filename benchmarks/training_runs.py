@@ -201,6 +201,12 @@ def zenplan(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "zenplan", *arguments]
 
 
+def asked(bench: Bench, folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """What zenplan answers of a run that is there, where it was made."""
+    environment = bench.environment(folder.name)
+    return subprocess.run(zenplan(arguments), env=environment, capture_output=True, text=True, check=False)
+
+
 # --- one run, and what else the machine did
 
 

@@ -26,3 +26,8 @@ def test_it_is_never_below_zero() -> None:
 
 def test_a_figure_in_no_doubt_has_one_end() -> None:
     assert set(Range.exactly(7.0).ends) == {7.0}
+
+
+def test_the_total_is_of_each_end_alone_and_nothing_of_none() -> None:
+    assert Range.total((STEPS, STEPS, Range.exactly(1.0))) == STEPS * 2.0 + 1.0
+    assert Range.total(()) == Range.exactly(0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,12 @@ class Range:
     def exactly(cls, value: float) -> Range:
         """Of a figure that is in no doubt."""
         return cls(low=value, mid=value, high=value)
+
+    @classmethod
+    def total(cls, ranges: Iterable[Range]) -> Range:
+        """End by end, of figures that are low together and high together; 0 of none."""
+        each = list(ranges)
+        return cls(low=sum(r.low for r in each), mid=sum(r.mid for r in each), high=sum(r.high for r in each))
 
     @property
     def ends(self) -> tuple[float, float, float]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-from zenplan.domain.model.operators import Attention, Elementwise, ElementwiseKind, Embedding, Operator, Role
+from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Embedding, Operator, Role
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, convolution, dense, elementwise, side
+from zenplan.families.parts import attention, block, convolution, dense, elementwise, side
 from zenplan.families.vision import encoder_layers
 
 # --- the network of Stable Diffusion
@@ -85,16 +85,7 @@ def _attend(name: str, width: int, heads: int, rows: int, keys: int, context: in
     return [
         elementwise(ElementwiseKind.NORM, f"{name} norm and sum", size, 4, kept=size, weights=2 * width),
         *products,
-        Attention(
-            name=name,
-            heads=heads,
-            kv_heads=heads,
-            key_dim=per_head,
-            value_dim=per_head,
-            queries=rows,
-            keys=keys,
-            causal=False,
-        ),
+        attention(name, heads, per_head, rows, keys=keys),
         dense(f"{name} output", rows, width, width, role=Role.ATTENTION),
     ]
 
@@ -192,16 +183,7 @@ def encoder(image_size: int, channels: tuple[int, ...] = (128, 256, 512, 512)) -
         *residual("block 1", width, width, across**2),
         elementwise(ElementwiseKind.NORM, "attention norm", size, 3, kept=size, weights=2 * width),
         dense("attention query-key-value", across**2, width, 3 * width, role=Role.KEY_VALUE),
-        Attention(
-            name="attention",
-            heads=1,
-            kv_heads=1,
-            key_dim=width,
-            value_dim=width,
-            queries=across**2,
-            keys=across**2,
-            causal=False,
-        ),
+        attention("attention", 1, width, across**2),
         dense("attention output", across**2, width, width, role=Role.ATTENTION),
         elementwise(ElementwiseKind.SUM, "attention sum", size, 3),
         *residual("block 2", width, width, across**2),

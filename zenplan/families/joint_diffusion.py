@@ -14,7 +14,7 @@ from zenplan.domain.model.operators import Attention, ElementwiseKind, Operator,
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, dense, elementwise, side
+from zenplan.families.parts import attention, block, dense, elementwise, side
 
 _CHANNELS, _PATCH, _STRIDE, _STEP = 16, 2, 8, 256
 _SEEN = _CHANNELS * _PATCH * _PATCH  # numbers of a patch
@@ -81,16 +81,7 @@ def _keys(name: str, rows: int, net: Joint) -> list[Operator]:
 
 
 def _attention(name: str, rows: int, net: Joint) -> Attention:
-    return Attention(
-        name=name,
-        heads=net.heads,
-        kv_heads=net.heads,
-        key_dim=net.width // net.heads,
-        value_dim=net.width // net.heads,
-        queries=rows,
-        keys=rows,
-        causal=False,
-    )
+    return attention(name, net.heads, net.width // net.heads, rows)
 
 
 def _feed(name: str, rows: int, width: int) -> list[Operator]:

@@ -15,8 +15,8 @@ from typing import Any
 from zenplan import units
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import UnknownName, UsageError
-from zenplan.families.transformer.presets import alike, plain
+from zenplan.errors import UsageError
+from zenplan.families.transformer.presets import called, plain
 
 Builder = Callable[..., Workload]
 
@@ -55,7 +55,7 @@ class NamedFamily:
         if not isinstance(text, str):
             raise UsageError(f"a model of the family {self.name} needs its name", "'zenplan workloads' lists them")
         name, _, changes = text.partition(":")
-        found = self._find(name)
+        found = called(name, self._models)
         parameters = _parameters(self._models[found])
         values = _values(found, parameters, changes)
         for key, value in given.items():
@@ -65,13 +65,6 @@ class NamedFamily:
         workload = self._models[found](**values)
         size = values.get("image_size", parameters.get("image_size"))
         return replace(workload, image_size=size, facts=(*_facts(text, parameters, values), *workload.facts))
-
-    def _find(self, name: str) -> str:
-        wanted = plain(name)
-        for each in self._models:
-            if plain(each) == wanted:
-                return each
-        raise UnknownName("model", name, alike(name, self._models), listing="zenplan workloads")
 
 
 def name_of(model: str) -> str:

@@ -9,6 +9,7 @@ import itertools
 import math
 
 from zenplan.domain.model.operators import (
+    Attention,
     Convolution,
     Elementwise,
     ElementwiseKind,
@@ -104,6 +105,23 @@ def convolution(
         bias=bias,
         saved=kept,
         input_gradient=not first,
+    )
+
+
+def attention(
+    name: str, heads: int, key_dim: int, queries: int, *, keys: int | None = None, value_dim: int | None = None
+) -> Attention:
+    """Attention in which every query sees every key, with keys and values for each head; as many keys as queries, and
+    values as wide as keys, unless said."""
+    return Attention(
+        name=name,
+        heads=heads,
+        kv_heads=heads,
+        key_dim=key_dim,
+        value_dim=key_dim if value_dim is None else value_dim,
+        queries=queries,
+        keys=queries if keys is None else keys,
+        causal=False,
     )
 
 

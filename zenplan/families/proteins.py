@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from zenplan.domain.model.operators import Attention, ElementwiseKind, MatMul, Operator, Role, Split
+from zenplan.domain.model.operators import ElementwiseKind, MatMul, Operator, Role, Split
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, dense, elementwise, loss
+from zenplan.families.parts import attention, block, dense, elementwise, loss
 
 _MSA_HEADS, _PAIR_HEADS, _OUTER = 8, 4, 32
 
@@ -67,26 +67,14 @@ def _norm(name: str, rows: float, width: float) -> Operator:
     return elementwise(ElementwiseKind.NORM, f"{name} norm", rows * width, 3, kept=rows * width, weights=2 * width)
 
 
-def _along(
-    rows: int, width: int, name: str, *, queries: int, apart: int, heads: int, normed: bool = True
-) -> list[Operator]:
+def _along(rows: int, width: int, name: str, *, queries: int, apart: int, heads: int) -> list[Operator]:
     """Gated attention along one side of a table, whose other side's lines do not see each other."""
     per_head = width // heads
-    norm = [_norm(name, rows, width)] if normed else []
     return [
-        *norm,
+        _norm(name, rows, width),
         dense(f"{name} query-key-value", rows, width, 3 * width, role=Role.KEY_VALUE, bias=False),
         dense(f"{name} gate", rows, width, width, kept=False),
-        Attention(
-            name=f"{name} attention",
-            heads=heads * apart,
-            kv_heads=heads * apart,
-            key_dim=per_head,
-            value_dim=per_head,
-            queries=queries,
-            keys=queries,
-            causal=False,
-        ),
+        attention(f"{name} attention", heads * apart, per_head, queries),
         elementwise(ElementwiseKind.GATE, f"{name} gate product", rows * width, 3, kept=2 * rows * width),
         dense(f"{name} output", rows, width, width, role=Role.ATTENTION),
         elementwise(ElementwiseKind.SUM, f"{name} dropout and sum", rows * width, 4, kept=rows * width / 2),
@@ -149,8 +137,8 @@ def _triangle_product(name: str, residues: int, width: int) -> list[Operator]:
 def _triangle_attention(name: str, residues: int, width: int) -> list[Operator]:
     """Edges that begin, or end, at one residue see each other, told by the third edge."""
     pairs = residues**2
-    attention = _along(pairs, width, name, queries=residues, apart=residues, heads=_PAIR_HEADS)
-    return [attention[0], dense(f"{name} bias", pairs, width, _PAIR_HEADS, bias=False, kept=False), *attention[1:]]
+    norm, *rest = _along(pairs, width, name, queries=residues, apart=residues, heads=_PAIR_HEADS)
+    return [norm, dense(f"{name} bias", pairs, width, _PAIR_HEADS, bias=False, kept=False), *rest]
 
 
 MODELS: dict[str, Builder] = {

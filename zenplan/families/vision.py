@@ -14,7 +14,7 @@ from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.errors import UsageError
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, check_heads, convolution, dense, elementwise, loss, side
-from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.lowering import layers_of
 from zenplan.families.transformer.shape import TransformerShape
 
 _IMAGES = 1_281_167
@@ -72,7 +72,7 @@ def encoder_layers(count: int, width: int, heads: int, ff_width: int, rows: int,
     shape = TransformerShape(
         family="encoder", layers=count, width=width, heads=heads, ff_width=ff_width, vocab=1, seq_len=rows, gated=gated
     )
-    return next(b for b in lower(shape, "layers").blocks if b.place == "middle")
+    return layers_of(shape)[0]
 
 
 def windowed(layer: Block, windows: int, tokens: int, table: float = 0.0) -> Block:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import zenplan
+from zenplan.adapters.clock import today
 
 PINNED = ("estimate", "--params", "1e9", "--gpu", "H100", "--gpus", "8", "--provider", "lambda")
 THEN = "export,compress:5%,explain:100,serve:30d"
@@ -84,6 +85,21 @@ def test_what_cannot_be_is_one_line(called: Callable[..., Any], wrong: str) -> N
     error, hint = ended.err.splitlines()
     assert error.startswith("error: ")
     assert hint.startswith("hint: ")
+
+
+def test_an_old_price_serves_only_where_it_is_less_than_half_whatever_comes_first(
+    called: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows = ["one,old,H100-SXM5-80GB,8,20,2020-01-01", f"one,fresh,H100-SXM5-80GB,8,30,{today()}"]
+    file, said = tmp_path / "prices.csv", []
+    for order in (rows, rows[::-1]):
+        header = "provider,instance,accelerator,devices,on_demand_usd_per_h,on_demand_as_of"
+        file.write_text("\n".join([header, *order]) + "\n", encoding="utf-8")
+        asked = ("--provider", "one", "--prices", str(file), "--then", "serve:30d", "--format", "json")
+        bill = json.loads(called("estimate", "--params", "1e9", *asked).out)["quotes"][0]["bills"][0]
+        said.append(next(part["why"] for part in bill["parts"] if part["name"] == "serving"))
+    assert said[0] == said[1]
+    assert "fresh" in said[0]
 
 
 def test_own_machines_serve_at_their_price(called: Callable[..., Any]) -> None:

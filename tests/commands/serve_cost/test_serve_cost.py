@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,6 +128,17 @@ def test_prices_that_are_left_out_are_not_called_unknown_to_all(answer: Callable
     said = answer(*BASE, "--rate", "1/s", "--max-price-age", "1d", day=DAY).out
     assert "--usd-per-hour" in said
     assert "older than --max-price-age" in said
+
+
+def test_a_price_for_a_term_is_no_rent_by_the_hour(answer: Callable[..., Any], tmp_path: Path) -> None:
+    asked = ("serve-cost", "--model", "llama3-8b", "--gpu", "H100", "--provider", "aws", "--rate", "10/s")
+    book = tmp_path / "prices.toml"
+    book.write_text('[[discount]]\nprovider = "aws"\ndiscount = "50%"\nterm = "365d"\n', encoding="utf-8")
+    plain, beside = (
+        json.loads(answer(*asked, *more, "--format", "json", day=DAY).out)["services"]
+        for more in ((), ("--prices", str(book)))
+    )
+    assert beside == plain
 
 
 def test_of_two_that_cost_alike_the_fewer_devices_come_first(answer: Callable[..., Any]) -> None:

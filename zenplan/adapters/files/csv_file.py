@@ -138,6 +138,14 @@ class DataRow(NamedTuple):
         """The error for a cell that is not what its column holds."""
         return DataError(f"{self.file}, line {self.line}, column {column}: {what}")
 
+    def invalid(self, error: DataError) -> DataError:
+        """The error for cells that do not go together."""
+        return DataError(f"{self.file}, line {self.line}: {error.message}")
+
+    def several(self, column: str) -> tuple[str, ...]:
+        """Texts with semicolons between."""
+        return tuple(part.strip() for part in self.cells[column].split(";") if part.strip())
+
     def number(self, column: str) -> float:
         """A finite number above zero."""
         value = units.number_of(self.cells[column])

@@ -7,7 +7,7 @@ import json
 import subprocess
 from typing import Any, Final
 
-from zenplan.adapters.machine.intel import Run, output_of
+from zenplan.adapters.machine.tools import Run, output_of
 from zenplan.domain.hardware.device import Device, Reading
 
 VENDOR: Final = "Apple"

@@ -6,18 +6,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from typing import Any, Final
 
+from zenplan.adapters.machine.tools import Run, output_of
 from zenplan.domain.hardware.device import Device, Reading
 
 VENDOR: Final = "Intel"
 _TOOL: Final = "xpu-smi"
-_PATIENCE_S: Final = 20.0
 _NOT_SHOWN: Final = f"{_TOOL} discovery does not show it"
-
-# Standard output of a command; raises OSError, subprocess.SubprocessError.
-Run = Callable[[tuple[str, ...]], str]
 
 
 def read(first: int, run: Run | None = None) -> tuple[tuple[Device, ...], str]:
@@ -36,12 +32,6 @@ def read(first: int, run: Run | None = None) -> tuple[tuple[Device, ...], str]:
         return (), f"{_TOOL} does not answer as documented: {type(error).__name__}"
     found = tuple(_device(first + n, one) for n, one in enumerate(each))
     return found, "" if found else f"{_TOOL} shows no GPU"
-
-
-def output_of(command: tuple[str, ...]) -> str:
-    """Standard output of a command of this machine. Raises OSError, subprocess.SubprocessError."""
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_PATIENCE_S)  # noqa: S603  # a fixed command
-    return done.stdout
 
 
 def _number(told: Any, scale: float = 1.0) -> Reading[Any]:

@@ -158,8 +158,8 @@ def _accelerator(row: DataRow, fields: dict[str, Any]) -> Accelerator:
             name=cells["name"],
             vendor=cells["vendor"],
             architecture=cells["architecture"],
-            nvml_names=_several(cells["nvml_names"]),
-            aliases=_several(cells["aliases"]),
+            nvml_names=row.several("nvml_names"),
+            aliases=row.several("aliases"),
             compute_capability=cells["compute_capability"] or None,
             link=cells["link"],
             trains=cells["trains"] == "yes",
@@ -172,7 +172,3 @@ def _accelerator(row: DataRow, fields: dict[str, Any]) -> Accelerator:
     except DataError as error:
         # The cells of the figures are already checked: what is left to be wrong is the link.
         raise row.wrong("link", error.message) from error
-
-
-def _several(cell: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in cell.split(";") if part.strip())

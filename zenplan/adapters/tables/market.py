@@ -70,5 +70,10 @@ def _limits() -> dict[tuple[ProviderClass, str], OnDemandLimit]:
 
 def provider_called(name: str) -> str:
     """The provider whose name that is, or another name of it; the name in small letters where it is nobody's."""
-    others = {plain(other): provider for other, provider in provider_names().items()}
-    return others.get(plain(name), name.lower())
+    return _plain_names().get(plain(name), name.lower())
+
+
+@cache
+def _plain_names() -> dict[str, str]:
+    """Other names of providers, as names are compared."""
+    return {plain(other): provider for other, provider in provider_names().items()}

@@ -37,6 +37,7 @@ _CHUNKED = "chunked"
 COLUMNS = (*_TEXT, *_WHOLE, *_WHOLE_OR_NONE, *_WHOLE_OR_ZERO, *_SWITCHES, *_EXPERTS, *_LATENT)
 
 
+@cache
 def read_models(text: str | None = None) -> Mapping[str, Preset]:
     """The presets by name, in the table's order, each with its recipe; ``text`` is a table to read instead of the
     bundled one.
@@ -88,7 +89,7 @@ def _preset(row: DataRow, pretraining: PreTraining | None) -> Preset:
             pretraining=pretraining,
         )
     except DataError as error:
-        raise DataError(f"{row.file}, line {row.line}: {error.message}") from error
+        raise row.invalid(error) from error
 
 
 def _window(row: DataRow, text: str) -> int | None:

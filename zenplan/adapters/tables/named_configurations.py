@@ -17,6 +17,7 @@ from zenplan.families.transformer.presets import plain
 COLUMNS = ("name", "aliases", "parameters", "library", "unit", "written", "source", "date", "config")
 
 
+@cache
 def read_named_configurations(text: str | None = None) -> Mapping[str, NamedConfiguration]:
     """The models by name, in the table's order, each with its recipe; ``text`` is a table to read instead of the bundled
     one.
@@ -66,4 +67,4 @@ def _model(row: DataRow, pretraining: PreTraining | None) -> NamedConfiguration:
             pretraining=pretraining,
         )
     except DataError as error:
-        raise DataError(f"{row.file}, line {row.line}: {error.message}") from error
+        raise row.invalid(error) from error

@@ -57,8 +57,8 @@ def _processor(row: DataRow, generations: Mapping[str, DataRow]) -> Accelerator:
         name=cells["name"],
         vendor=cells["vendor"],
         architecture=cells["architecture"],
-        nvml_names=_several(cells["names"]),
-        aliases=_several(cells["aliases"]),
+        nvml_names=row.several("names"),
+        aliases=row.several("aliases"),
         multiprocessors=cores,
         threads=row.whole("threads"),
         clock_hz=clock_hz,
@@ -85,9 +85,8 @@ def _memory(row: DataRow) -> tuple[float, float]:
 
 def _sources(row: DataRow, core: DataRow) -> dict[str, Source]:
     """Of each figure."""
-    own = Source(**{("text" if name == "source" else name): row.cells[name] for name in _SOURCED})
+    own, units = _source(row), _source(core)
     date = own.date
-    units = Source(**{("text" if name == "source" else name): core.cells[name] for name in _SOURCED})
     peak = Source(text=f"cores × base clock × FLOP a clock: {own.text}; {units.text}", status="derived", date=date)
     known = bool(row.cells["memory_gb_per_s"])
     assumed = Source(text="assumed: a module in each channel; a machine states its own", status="derived", date=date)
@@ -106,5 +105,5 @@ def _sources(row: DataRow, core: DataRow) -> dict[str, Source]:
     return found | ({"power_w": own} if row.cells["power_w"] else {})
 
 
-def _several(cell: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in cell.split(";") if part.strip())
+def _source(row: DataRow) -> Source:
+    return Source(text=row.cells["source"], status=row.cells["status"], date=row.cells["date"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 from zenplan.adapters.files.csv_file import DataRow, data_rows
@@ -13,6 +14,7 @@ _STATUSES = ("read", "recalled")
 COLUMNS = ("name", "tokens", "global_batch_tokens", "seq_len", "epochs", "source", "status", "date")
 
 
+@cache
 def read_recipes(text: str | None = None) -> Mapping[str, PreTraining]:
     """The recipes by the model's name; ``text`` is a table to read instead of the bundled one.
 
@@ -46,4 +48,4 @@ def _recipe(row: DataRow) -> PreTraining:
             source=f"{cells['source']} ({cells['status']} {cells['date']})",
         )
     except DataError as error:
-        raise DataError(f"{row.file}, line {row.line}: {error.message}") from error
+        raise row.invalid(error) from error

@@ -11,16 +11,17 @@ from zenplan import units
 from zenplan.commands.shared.filters import Filters, filtered
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.machines import with_named_devices
+from zenplan.commands.shared.options import read_flag
+from zenplan.commands.shared.rents import lead, rents
 from zenplan.domain.answer.purchase import Assumption, Purchase, Rent, Shift
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.hardware import Hardware
-from zenplan.domain.market.offer import OLD_WITHIN, Offer, PriceTable
+from zenplan.domain.market.offer import Offer, PriceTable
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.request import Request
 from zenplan.errors import DataError, NoFit, UsageError
 from zenplan.planning.money import ownership
-from zenplan.units import DAY_S
 
 # Wholesale colocation of 250 to 500 kW in North America, without electricity: $184.06 a kW and month at the end of 2024,
 # $120 to $140 in 2018 (CBRE, North America Data Center Trends H2 2024, and H2 2018; read 2026-11-30).
@@ -30,8 +31,6 @@ _HOSTING_WHY: Final = "$184.06 a kW and month: wholesale colocation, end of 2024
 # 5.6.A, read 2026-11-30); the average recalled.
 _KWH: Final = 0.13
 _KWH_WHY: Final = "commercial customers in the US: 10 to 23 cents by region (EIA, April 2025)"
-# A contract of at least so long is no rent by the hour.
-_BOUND_S: Final = 7 * DAY_S
 _MOST_YEARS: Final = 30.0
 
 
@@ -155,17 +154,12 @@ class Asked:
         """From flags. Raises UsageError: one cannot be used, or nothing says which accelerator."""
         if not gpu or len(gpu) != 1:
             raise UsageError("buy takes one --gpu", "as in: zenplan buy --gpu H100 --gpus 8 --price 250000")
-        given = {
-            name: each.parse(text, f"--{name}")
-            for name, each in INPUTS.items()
-            if (text := texts.get(name)) is not None
-        }
-        price = texts.get("price")
+        found = {name: read_flag(texts, name, each.parse) for name, each in INPUTS.items()}
         return cls(
             gpu=gpu[0],
             gpus=gpus,
-            price_usd=None if price is None else units.parse_usd(price, "--price"),
-            given=given,
+            price_usd=read_flag(texts, "price", units.parse_usd),
+            given={name: value for name, value in found.items() if value is not None},
         )
 
 
@@ -279,32 +273,22 @@ def _cheapest(tables: Sequence[PriceTable], devices: int, per_machine: int, toda
     found: dict[str, list[tuple[float, Offer, int]]] = {}
     for usd, offer, machines, kind in whole or priced:
         found.setdefault(kind, []).append((usd, offer, machines))
-    best = {kind: _least(each, today) for kind, each in found.items()}
-    for kind, (_, offer, machines) in sorted(best.items(), key=lambda each: _lead(each[1], today)):
+
+    def counted(each: tuple[float, Offer, int]) -> float:
+        usd, offer, _ = each
+        return lead(usd, offer, today)
+
+    best = {kind: min(each, key=counted) for kind, each in found.items()}
+    for kind, (_, offer, machines) in sorted(best.items(), key=lambda each: counted(each[1])):
         yield offer, machines, kind
 
 
 def _priced(tables: Sequence[PriceTable], devices: int) -> Iterator[tuple[float, Offer, int, str]]:
     """Offers of as many devices that nobody is bound to: dollars an hour, the offer, its machines, its class."""
-    for table in tables:
-        for offer in table.offers:
-            machines = -(-devices // offer.instance.devices)
-            joined = machines == 1 or offer.instance.network_bytes_per_s is not None
-            terms = offer.terms or table.terms
-            long = terms is not None and terms.minimum_s > _BOUND_S
-            bound = offer.machines is not None or offer.committed is not None or long
-            if offer.on_demand and joined and not bound:
-                yield offer.on_demand.usd_per_h * machines, offer, machines, str(table.kind)
-
-
-def _lead(priced: tuple[float, Offer, int], today: date) -> float:
-    usd, offer, _ = priced
-    doubtful = bool(offer.guess) or (offer.on_demand is not None and offer.on_demand.is_old(today))
-    return usd * (OLD_WITHIN if doubtful else 1.0)
-
-
-def _least(priced: Sequence[tuple[float, Offer, int]], today: date) -> tuple[float, Offer, int]:
-    return min(priced, key=lambda each: _lead(each, today))
+    for offer, price, table in rents(tables):
+        machines = -(-devices // offer.instance.devices)
+        if machines == 1 or offer.instance.network_bytes_per_s is not None:
+            yield price.usd_per_h * machines, offer, machines, str(table.kind)
 
 
 def _per_machine(rent: _Priced, hardware: Hardware) -> float:

@@ -319,10 +319,14 @@ class Session:
             self._keep(seen)
 
     def _keep(self, notes: Sequence[str]) -> None:
-        for note in notes if self.record.id else ():
-            # A measurement that goes on has those of the time before.
-            if not told(note, self.calibration().notes):
+        if not notes or not self.record.id:
+            return
+        # A measurement that goes on has those of the time before.
+        there = [*self.calibration().notes]
+        for note in notes:
+            if not told(note, there):
                 self.record.store.add_note(self.record.id, note)
+                there.append(note)
 
     def _following(self, work: Work | None) -> Measure | None:
         """The same worker's next job."""

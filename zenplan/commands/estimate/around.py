@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Final
 
 from zenplan import units
@@ -68,21 +69,23 @@ def _cheapest(offers: Offers, plan: TrainingPlan, catalogue: Catalogue, today: d
     """Of one provider; an old price counts twice. None where no machine with a price holds the model."""
     weights = plan.workload.parameters * plan.precision.compute_bytes
     room = _rooms(offers, plan, catalogue)
-    rates, why = [], ""
-    for over in _OVER_WEIGHTS.ends:
-        least, place = math.inf, None
-        for each, pattern in enumerate(offers.pattern):
-            rate = _rate(offers, each)
-            if pattern not in room or math.isnan(rate):
-                continue
-            usd_per_h = rate * math.ceil(weights * over / room[pattern])
-            if usd_per_h * (OLD_WITHIN if _is_old(offers, each, today) else 1.0) < least:
-                least, place = usd_per_h, each
-        if place is None:
-            return None
-        rates.append(_rate(offers, place) * math.ceil(weights * over / room[offers.pattern[place]]))
-        if over == _OVER_WEIGHTS.mid:
-            why = _told(offers, place, math.ceil(weights * over / room[offers.pattern[place]]), weights * over)
+    held = [at for at, like in enumerate(offers.pattern) if like in room and not math.isnan(_rate(offers, at))]
+    if not held:
+        return None
+
+    def machines(place: int, over: float) -> int:
+        return math.ceil(weights * over / room[offers.pattern[place]])
+
+    def usd_per_h(place: int, over: float) -> float:
+        return _rate(offers, place) * machines(place, over)
+
+    def counted(place: int, over: float) -> float:
+        return usd_per_h(place, over) * (OLD_WITHIN if _is_old(offers, place, today) else 1.0)
+
+    least = {over: min(held, key=partial(counted, over=over)) for over in _OVER_WEIGHTS.ends}
+    rates = [usd_per_h(place, over) for over, place in least.items()]
+    over, place = _OVER_WEIGHTS.mid, least[_OVER_WEIGHTS.mid]
+    why = _told(offers, place, machines(place, over), weights * over)
     low, mid, high = sorted(rates)
     return Serving(usd_per_h=Range(low=low, mid=mid, high=high), why=why)
 

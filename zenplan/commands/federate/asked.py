@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from zenplan import units
+from zenplan.commands.shared.options import read_flag, whole
 from zenplan.errors import UsageError
 from zenplan.worker.protocol import Federated
 
@@ -26,20 +27,18 @@ def federated_of(given: Mapping[str, str | None]) -> tuple[Federated, int]:
     clients = _whole(given, "clients", _CLIENTS, _MOST_CLIENTS)
     if clients < 2:
         raise UsageError("--clients 1 is no federation", "take 2 or more; or 'zenplan train'")
-    alpha, dropout = given.get("alpha"), given.get("dropout")
-    noise, clip = given.get("dp_noise"), given.get("dp_clip")
-    if noise is not None and clip is None:
+    if given.get("dp_noise") is not None and given.get("dp_clip") is None:
         raise UsageError("--dp-noise is of what a client may change, and nothing says how much", "as in: --dp-clip 1")
-    chance = 0.0 if dropout is None else units.or_zero(units.parse_share)(dropout, "--dropout")
+    chance = read_flag(given, "dropout", units.or_zero(units.parse_share), 0.0)
     if chance >= 1.0:
         raise UsageError("with --dropout 1 every client fails", "as in: --dropout 0.2")
     found = Federated(
         clients=clients,
         local_epochs=_whole(given, "local_epochs", 1, 1e6),
-        alpha=None if alpha is None else units.parse_count(alpha, "--alpha", 1e6, "0.5"),
+        alpha=read_flag(given, "alpha", lambda text, what: units.parse_count(text, what, 1e6, "0.5")),
         dropout=chance,
-        noise=0.0 if noise is None else units.or_zero(_number)(noise, "--dp-noise"),
-        clip=0.0 if clip is None else _number(clip, "--dp-clip"),
+        noise=read_flag(given, "dp_noise", units.or_zero(_number), 0.0),
+        clip=read_flag(given, "dp_clip", _number, 0.0),
     )
     return found, _whole(given, "rounds", _ROUNDS, 1e6)
 
@@ -49,5 +48,4 @@ def _number(text: str, what: str) -> float:
 
 
 def _whole(given: Mapping[str, str | None], name: str, usual: int, most: float) -> int:
-    text = given.get(name)
-    return usual if text is None else units.parse_whole(text, f"--{name.replace('_', '-')}", most, usual)
+    return int(read_flag(given, name, whole(most, usual), usual))

@@ -12,6 +12,7 @@ from zenplan import units
 from zenplan.adapters.clock import today
 from zenplan.adapters.run_folder.metric_log import read_metric_log
 from zenplan.commands.runs.use_case import entry
+from zenplan.commands.shared.options import read_flag
 from zenplan.domain.answer.retraining import EXPONENTIAL, POINT, Decay, RetrainPlan
 from zenplan.domain.measured.training_run import FINISHED, RunResult
 from zenplan.domain.provenance import Origin
@@ -55,27 +56,24 @@ class Asked:
             raise UsageError("one of --decay and --drift says how fast it gets worse", _HINT)
         if given["min_metric"] is not None and given["max_metric"] is not None:
             raise UsageError("--min-metric and --max-metric contradict", "a metric is worse the lower, or the higher")
-        usd, drift = given["usd_per_point_day"], given["drift"]
-        low, high = (_number(given[name], f"--{name.replace('_', '-')}") for name in ("min_metric", "max_metric"))
-        if usd is None and low is None and high is None:
+        drift = given["drift"]
+        low, high = (read_flag(given, name, _number) for name in ("min_metric", "max_metric"))
+        if given["usd_per_point_day"] is None and low is None and high is None:
             raise UsageError(
                 "nothing says when it is too bad", "give --usd-per-point-day, --min-metric or --max-metric"
             )
-        run_usd = given["run_usd"]
         return cls(
             decay=None if given["decay"] is None else parse_decay(given["decay"]),
             drift=None if drift is None else Path(drift),
             metric=given["metric"],
-            usd_per_point_day=None if usd is None else units.parse_usd(usd, "--usd-per-point-day"),
+            usd_per_point_day=read_flag(given, "usd_per_point_day", units.parse_usd),
             limit=low if high is None else high,
             rises=True if high is not None else False if low is not None else None,
-            run_usd=None if run_usd is None else units.parse_usd(run_usd, "--run-usd"),
+            run_usd=read_flag(given, "run_usd", units.parse_usd),
         )
 
 
-def _number(text: str | None, what: str) -> float | None:
-    if text is None:
-        return None
+def _number(text: str, what: str) -> float:
     value = units.number_of(text.strip().removesuffix("%"))
     if value is None or not math.isfinite(value):
         raise UsageError(f"{what} must be a number, not '{text[:60]}'", f"as in: {what} 0.9")

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.commands.shared.ages import ask_first, days_old, seen
+from zenplan.domain.answer.estimate import grounds_of
 from zenplan.domain.answer.serving import Service, Serving
-from zenplan.domain.fit.efficiency import FITTED_MAKERS
+from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
@@ -90,7 +91,7 @@ def _against_api(found: Serving) -> str:
     best, api = found.best, found.wanted.api_usd
     if api is None or best.usd_per_request is None:
         return ""
-    monthly = units.usd(api * best.rate_per_s * 8766.0 * 300.0)
+    monthly = units.usd(api * best.rate_per_s * units.MONTH_S)
     cheaper = "cheaper" if best.usd_per_request.mid <= api else "dearer"
     if best.even_rate_per_s is None:
         return f" Dearer than the API ({monthly} a month) at any rate: even busy, a request costs more."
@@ -100,7 +101,7 @@ def _against_api(found: Serving) -> str:
 def _rate(per_s: float) -> str:
     if per_s >= 0.1:
         return f"{units.count(per_s)}/s"
-    return f"{units.significant(per_s * 3600.0)}/h"
+    return f"{units.significant(per_s * units.HOUR_S)}/h"
 
 
 def _small(usd: float) -> str:
@@ -168,7 +169,7 @@ def _notes(found: Serving, today: date) -> Iterator[str]:
     yield from found.left_out
     yield from _shape(found.model)
     sheet = best.on.accelerator
-    if sheet.vendor in FITTED_MAKERS and not sheet.is_processor:
+    if grounds_of(sheet) is Grounds.PUBLISHED:
         _, _, wider = found.basis.partition("; ")
         yield f"Ranges: of publishers left out of the fit (docs/serving.md){'; ' if wider else ''}{wider}."
     else:

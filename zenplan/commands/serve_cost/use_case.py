@@ -13,12 +13,13 @@ from zenplan.adapters.tables.serving import read_serving
 from zenplan.commands.shared.filters import Filters, filtered, too_old
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.machines import with_named_devices
-from zenplan.commands.shared.options import one_of
+from zenplan.commands.shared.options import one_of, read_flag, whole
+from zenplan.commands.shared.rents import is_doubtful, lead, rents
 from zenplan.commands.shared.tables import lowered
 from zenplan.domain.answer.serving import Service, Serving, Wanted
 from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.market.offer import OLD_WITHIN, Offer, PriceTable
+from zenplan.domain.market.offer import Offer, PriceTable
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.range import Range
 from zenplan.domain.serving.deployment import CACHE_BYTES, WEIGHT_BYTES, Deployment, Traffic
@@ -49,8 +50,6 @@ _MOST_DEGREE: Final = 1024
 # As --gpus.
 _MOST_DEVICES: Final = 1_000_000
 _MILLION: Final = 1e6
-# A contract of at least so long is no rent by the hour.
-_BOUND_S: Final = 7 * units.DAY_S
 
 
 def parse_rate(text: str, what: str) -> float:
@@ -120,14 +119,14 @@ class Asked:
             model=_model_options(model),
             gpu=gpu[0],
             wanted=_wanted(texts),
-            tp=_whole(texts, "tp", _MOST_DEGREE),
-            weights=_name(texts, "dtype", tuple(WEIGHT_BYTES), "bf16"),
-            cache=_name(texts, "kv-dtype", tuple(CACHE_BYTES), "bf16"),
-            engine=ENGINES[_name(texts, "engine", tuple(ENGINES), "vllm")],
-            max_batch=_whole(texts, "max-num-seqs", _MOST_DEGREE * 1024),
+            tp=read_flag(texts, "tp", whole(_MOST_DEGREE, 200)),
+            weights=read_flag(texts, "dtype", one_of(*WEIGHT_BYTES), "bf16"),
+            cache=read_flag(texts, "kv-dtype", one_of(*CACHE_BYTES), "bf16"),
+            engine=ENGINES[read_flag(texts, "engine", one_of(*ENGINES), "vllm")],
+            max_batch=read_flag(texts, "max-num-seqs", whole(_MOST_DEGREE * 1024, 200)),
             memory_share=units.parse_share(texts.get("gpu-memory-utilization") or "90%", "--gpu-memory-utilization"),
             usd_per_h=None if own_usd is None else units.or_zero(units.parse_usd)(own_usd, "--usd-per-hour"),
-            manifest=_name(texts, "manifest", MANIFESTS, ""),
+            manifest=read_flag(texts, "manifest", one_of(*MANIFESTS), ""),
             given=frozenset(name for name, text in texts.items() if text is not None),
         )
 
@@ -143,49 +142,33 @@ def _model_options(model: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _wanted(texts: Mapping[str, str | None]) -> Wanted:
-    rate, concurrency = texts.get("rate"), texts.get("concurrency")
-    if (rate is None) == (concurrency is None):
-        what = "nothing says how much is asked" if rate is None else "--rate and --concurrency contradict"
+    if (texts.get("rate") is None) == (texts.get("concurrency") is None):
+        nothing = texts.get("rate") is None
+        what = "nothing says how much is asked" if nothing else "--rate and --concurrency contradict"
         raise UsageError(what, "give --rate 10/s, or --concurrency 64")
-    api = texts.get("api-price")
-    prices: tuple[float | None, float | None] = (None, None)
-    if api is not None:
-        prices = parse_api_price(api, "--api-price")
+    prices = read_flag(texts, "api-price", parse_api_price, (None, None))
     return Wanted(
         traffic=Traffic(
-            input_tokens=_whole(texts, "in", _MOST_TOKENS) or _INPUTS,
-            output_tokens=_whole(texts, "out", _MOST_TOKENS) or _OUTPUTS,
+            input_tokens=read_flag(texts, "in", whole(_MOST_TOKENS, 200), _INPUTS),
+            output_tokens=read_flag(texts, "out", whole(_MOST_TOKENS, 200), _OUTPUTS),
         ),
-        rate_per_s=None if rate is None else parse_rate(rate, "--rate"),
-        concurrency=_whole(texts, "concurrency", 10**9),
-        ttft_s=_time(texts, "slo-ttft"),
-        tpot_s=_time(texts, "slo-tpot"),
+        rate_per_s=read_flag(texts, "rate", parse_rate),
+        concurrency=read_flag(texts, "concurrency", whole(10**9, 200)),
+        ttft_s=read_flag(texts, "slo-ttft", _seconds),
+        tpot_s=read_flag(texts, "slo-tpot", _seconds),
         usd_per_input_token=prices[0],
         usd_per_output_token=prices[1],
     )
 
 
-def _whole(texts: Mapping[str, str | None], name: str, most: float) -> int | None:
-    text = texts.get(name)
-    return None if text is None else units.parse_whole(text, f"--{name}", most, 200)
-
-
-def _name(texts: Mapping[str, str | None], name: str, known: Sequence[str], usual: str) -> str:
-    text = texts.get(name)
-    return usual if text is None else str(one_of(*known)(text, f"--{name}"))
-
-
 _MS: Final = re.compile(r"\s*([\d.,]+)\s*(ms|s)\s*")
 
 
-def _time(texts: Mapping[str, str | None], name: str) -> float | None:
-    text = texts.get(name)
-    if text is None:
-        return None
+def _seconds(text: str, what: str) -> float:
     match = _MS.fullmatch(text)
     if match is None:
-        raise UsageError(f"--{name} is not a time: '{text}'", "write it as in: 500ms, 0.5s")
-    return units.parse_count(match[1], f"--{name}", 1e6, "500ms, 0.5s") * (1e-3 if match[2] == "ms" else 1.0)
+        raise UsageError(f"{what} is not a time: '{text}'", "write it as in: 500ms, 0.5s")
+    return units.parse_count(match[1], what, 1e6, "500ms, 0.5s") * (1e-3 if match[2] == "ms" else 1.0)
 
 
 def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
@@ -211,10 +194,9 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
     model = served_model(lowered(known.families, {**asked.model, "seq_len": 16}))
     fit = _for(read_serving(), sheet)
     tried = [_tried(asked, model, fit, known, sheet, tp) for tp in _degrees(asked, model, sheet)]
-    services = [_service(asked, fit, known, tables, each) for each in tried if not each[2].why_not]
+    services = _services(asked, fit, known, tables, tried)
     if not services:
         raise NoFit(*_why_none(asked, model, fit, known, sheet, tried))
-    services.sort(key=lambda each: _rank(each, known))
     _check_size(services[0], sheet)
     return Serving(
         model=model,
@@ -223,7 +205,7 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
         refused=tuple((on, found.why_not) for on, _, found in tried if found.why_not),
         facts=tuple(_facts(asked, model, fit, services[0])),
         basis=fit.throughput.basis,
-        fresh=_fresh(asked, fit, known, tables, tried) if _is_doubtful(services[0].offer, known) else None,
+        fresh=_fresh(asked, fit, known, tables, tried) if is_doubtful(services[0].offer, known.today) else None,
         left_out=too_old(tables),
     )
 
@@ -256,9 +238,8 @@ def _fresh(
     asked: Asked, fit: ServingFit, known: Known, tables: Sequence[PriceTable], tried: Sequence[_Tried]
 ) -> Service | None:
     """The cheapest at a fresh price of a machine that is listed; None where nobody has one."""
-    sure = [replace(t, offers=tuple(o for o in t.offers if not _is_doubtful(o, known))) for t in tables]
-    found = [_service(asked, fit, known, sure, each) for each in tried if not each[2].why_not]
-    return min((each for each in found if each.offer), key=lambda each: _rank(each, known), default=None)
+    sure = [replace(t, offers=tuple(o for o in t.offers if not is_doubtful(o, known.today))) for t in tables]
+    return next((each for each in _services(asked, fit, known, sure, tried) if each.offer), None)
 
 
 _Tried = tuple[Deployment, Work, Sized]
@@ -298,9 +279,18 @@ def _tried(asked: Asked, model: ServedModel, fit: ServingFit, known: Known, shee
     return on, own, sized(loaded, asked.wanted, fit.throughput)
 
 
+def _services(
+    asked: Asked, fit: ServingFit, known: Known, tables: Sequence[PriceTable], tried: Sequence[_Tried]
+) -> list[Service]:
+    """What does it of what was tried, the cheapest first."""
+    found = [_service(asked, fit, known, tables, each) for each in tried if not each[2].why_not]
+    return sorted(found, key=lambda each: _rank(each, known))
+
+
 def _service(asked: Asked, fit: ServingFit, known: Known, tables: Sequence[PriceTable], tried: _Tried) -> Service:
     on, own, found = tried
-    priced = min(_priced(tables, on, found.replicas.mid), key=lambda each: _lead(each, known), default=None)
+    offers = _priced(tables, on, found.replicas.mid)
+    priced = min(offers, key=lambda each: lead(each[2], each[1], known.today), default=None)
     if asked.usd_per_h is not None:
         each_usd, per_machine = asked.usd_per_h * on.devices, 1
     elif priced is not None:
@@ -335,35 +325,16 @@ def _service(asked: Asked, fit: ServingFit, known: Known, tables: Sequence[Price
 
 def _priced(tables: Sequence[PriceTable], on: Deployment, replicas: float) -> Iterator[tuple[float, Offer, float]]:
     """Offers that have room for a replica and bind nobody: dollars an hour of a machine, the offer, and of all machines."""
-    for table in tables:
-        for offer in table.offers:
-            room = offer.instance.devices // on.devices
-            terms = offer.terms or table.terms
-            bound = offer.machines is not None or (terms is not None and terms.minimum_s > _BOUND_S)
-            if offer.on_demand and room and not bound:
-                usd = offer.on_demand.usd_per_h
-                yield usd, offer, usd * math.ceil(replicas / room)
+    for offer, price, _ in rents(tables):
+        if room := offer.instance.devices // on.devices:
+            yield price.usd_per_h, offer, price.usd_per_h * math.ceil(replicas / room)
 
 
 def _rank(service: Service, known: Known) -> tuple[bool, float, int, int]:
     """What has a price first, the cheapest of it, the fewest devices, the fewest of a replica."""
     if service.usd_per_h is None:
         return True, 0.0, service.devices, service.on.tp
-    usd, offer = service.usd_per_h.mid, service.offer
-    lead = usd if offer is None else _lead((usd, offer, usd), known)
-    return False, lead, service.devices, service.on.tp
-
-
-def _lead(priced: tuple[float, Offer, float], known: Known) -> float:
-    """An old price, or one of a machine that is a guess, leads only where it is less than half of the others."""
-    return priced[2] * (OLD_WITHIN if _is_doubtful(priced[1], known) else 1.0)
-
-
-def _is_doubtful(offer: Offer | None, known: Known) -> bool:
-    """Whether its price is old, or its machine a guess."""
-    if offer is None or offer.on_demand is None:
-        return False
-    return bool(offer.guess) or offer.on_demand.is_old(known.today)
+    return False, lead(service.usd_per_h.mid, service.offer, known.today), service.devices, service.on.tp
 
 
 def _why_none(

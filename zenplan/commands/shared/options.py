@@ -23,9 +23,15 @@ def _count(most: float) -> Parse:
     return lambda text, what: units.parse_count(text, what, most)
 
 
-def whole(most: float) -> Parse:
-    """A whole number of at least 1."""
-    return lambda text, what: units.parse_whole(text, what, most)
+def whole(most: float, example: object = 4096) -> Parse:
+    """A whole number of at least 1; ``example`` is what the hint shows."""
+    return lambda text, what: units.parse_whole(text, what, most, example)
+
+
+def read_flag(given: Mapping[str, str | None], name: str, parse: Parse, usual: Any = None) -> Any:
+    """What a flag of one command alone says; ``usual`` where it was not given."""
+    text = given.get(name)
+    return usual if text is None else parse(text, f"--{name.replace('_', '-')}")
 
 
 def _deadline_s(text: str, what: str) -> float:

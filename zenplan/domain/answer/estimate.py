@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Final
 
 from zenplan.domain import checks
 from zenplan.domain.answer.fit import Fit, fit_of
 from zenplan.domain.fit.efficiency import FITTED_MAKERS, Correction, Grounds
+from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OWN, Billing, Offer, Terms
@@ -190,12 +190,7 @@ class Bill:
     @property
     def wall_clock_s(self) -> Range:
         """From the start of the run to the end of what follows it; serving is not waited for."""
-        low, mid, high = (sum(times) for times in zip(self.run.wall_clock_s.ends, *self._followed_s, strict=True))
-        return Range(low=low, mid=mid, high=high)
-
-    @property
-    def _followed_s(self) -> Iterator[tuple[float, float, float]]:
-        return (each.time_s.ends for each in self.followed)
+        return Range.total((self.run.wall_clock_s, *(each.time_s for each in self.followed)))
 
     @property
     def followed_parts(self) -> tuple[Part, ...]:
@@ -252,6 +247,12 @@ class Energy:
     embodied_source: str = ""
 
 
+def grounds_of(sheet: Accelerator) -> Grounds:
+    """What a prediction on it rests on where nothing was measured."""
+    fitted = sheet.vendor in FITTED_MAKERS and not sheet.is_processor
+    return Grounds.PUBLISHED if fitted else Grounds.ASSUMED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What a plan takes on a cluster in its best layout.
@@ -283,11 +284,7 @@ class Estimate:
     @property
     def grounds(self) -> Grounds:
         """The kind of evidence."""
-        if self.correction:
-            return self.correction.grounds
-        sheet = self.cluster.accelerator
-        fitted = sheet.vendor in FITTED_MAKERS and not sheet.is_processor
-        return Grounds.PUBLISHED if fitted else Grounds.ASSUMED
+        return self.correction.grounds if self.correction else grounds_of(self.cluster.accelerator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

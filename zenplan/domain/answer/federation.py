@@ -41,5 +41,5 @@ class Federation:
         """Of server, egress and clients that have a price; None where the server has none."""
         if self.server_usd is None:
             return None
-        parts = [part for part in (self.server_usd, self.egress_usd, self.client_usd) if part is not None]
-        return Range(low=sum(p.low for p in parts), mid=sum(p.mid for p in parts), high=sum(p.high for p in parts))
+        parts = (self.server_usd, self.egress_usd, self.client_usd)
+        return Range.total(part for part in parts if part is not None)

@@ -10,8 +10,9 @@ from zenplan.domain.provenance import Fact
 from zenplan.domain.range import Range
 from zenplan.domain.serving.deployment import Deployment, Traffic
 from zenplan.domain.serving.model import ServedModel
+from zenplan.units import HOUR_S, MONTH_S
 
-HOURS_A_MONTH = 8766.0 / 12.0
+HOURS_A_MONTH = MONTH_S / HOUR_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ class Service:
     @property
     def usd_per_request(self) -> Range | None:
         """On reservation: all machines, over what is asked of them."""
-        return self.usd_per_h * (1.0 / 3600.0 / self.rate_per_s) if self.usd_per_h else None
+        return self.usd_per_h * (1.0 / HOUR_S / self.rate_per_s) if self.usd_per_h else None
 
     @property
     def usd_per_request_used(self) -> Range | None:

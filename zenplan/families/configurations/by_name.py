@@ -10,14 +10,10 @@ from typing import Any
 from zenplan.domain import checks
 from zenplan.domain.model.workload import LANGUAGE, PreTraining, Workload
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import UnknownName, UsageError
+from zenplan.errors import UsageError
+from zenplan.families.transformer.family import Reader
 from zenplan.families.transformer.lowering import lower
-from zenplan.families.transformer.presets import INSTEAD, alike, plain
-from zenplan.families.transformer.shape import TransformerShape
-
-# A decoded configuration, and the tokens of a sequence (None for its own), to the workload, and the shape of its language
-# model, where it is one.
-Reader = Callable[[Mapping[str, Any], int | None, int | None], tuple[Workload, TransformerShape | None]]
+from zenplan.families.transformer.presets import INSTEAD, called
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +78,8 @@ class ConfigurationFamily:
         """
         given = {key: value for key, value in options.items() if value is not None}
         text = str(given.pop("model", ""))
-        called, _, changes = text.partition(":")
-        model = next((each for name, each in self._models.items() if plain(name) == plain(called)), None)
-        if model is None:
-            raise UnknownName("model", called, alike(called, self._models), "zenplan workloads", INSTEAD)
+        name, _, changes = text.partition(":")
+        model = self._models[called(name, self._models, INSTEAD)]
         if changes:
             raise UsageError(f"{model.name} has no parameter '{changes}'", "change its config.json, and give --config")
         load = self._lowered(model, given)

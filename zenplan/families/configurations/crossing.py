@@ -12,7 +12,7 @@ from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOS
 from zenplan.families.configurations.images import Tower
 from zenplan.families.configurations.types import ModelType, Outside
 from zenplan.families.parts import block, convolution
-from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.lowering import layers_of
 from zenplan.families.transformer.shape import LayerKind, TransformerShape
 
 Sizes = Mapping[str, Any]
@@ -98,7 +98,7 @@ def tiled_tower(fields: Fields) -> Tower:
         seq_len=filled,
         biases=False,
     )
-    middle = next(b for b in lower(shape, "layers").blocks if b.place == "middle")
+    middle = layers_of(shape)[0]
     biases = few("image biases", shape.ff_width + width)
     blocks = (
         block("image patches", stem, rows * width, place="first"),

@@ -13,12 +13,12 @@ from zenplan.errors import UsageError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.configurations.heads import architecture, labels
-from zenplan.families.configurations.stages import resnet_maps
+from zenplan.families.configurations.stages import resnet_maps, without_statistics
 from zenplan.families.images.maps import image
 from zenplan.families.images.residual import DEPTHS
 from zenplan.families.images.usual import imagenet
 from zenplan.families.parts import block, loss
-from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.lowering import layers_of
 from zenplan.families.transformer.shape import TransformerShape
 
 # Pixels of an image whose shorter side is 800, as it is trained and tested on, of the usual shape of COCO's (4 : 3).
@@ -47,7 +47,7 @@ def detector(fields: Fields) -> Workload:
         encoder_seq_len=positions,
         headless=True,
     )
-    layers = [b for b in lower(shape, "layers").blocks if b.place == "middle"]
+    layers = layers_of(shape)
     joined: list[Operator] = [product("input projection", positions, channels, width), few("queries", queries * width)]
     if fields.model_type == "table-transformer":
         joined.append(norm("encoder norm", positions, width))
@@ -92,14 +92,11 @@ def _backbone(fields: Fields) -> tuple[list[Block], int, int]:
     }
     inner = Fields(usual | written, "resnet", inner=True)
     x = resnet_maps(inner, image(_SIZE), frozen=1)
-    found = [b for b in x.net.workload("backbone", imagenet()).blocks if b.operators]
-    blocks = [replace(b, operators=tuple(_fixed(op) for op in b.operators if not _is_statistics(op))) for b in found]
-    blocks = [replace(b, place="middle" if n else "first") for n, b in enumerate(blocks) if b.operators]
+    blocks = [
+        replace(b, operators=tuple(map(_fixed, b.operators)), place="middle" if n else "first")
+        for n, b in enumerate(without_statistics(x.net.workload("backbone", imagenet()).blocks))
+    ]
     return blocks, x.channels, x.positions
-
-
-def _is_statistics(op: Operator) -> bool:
-    return isinstance(op, Elementwise) and op.kind is ElementwiseKind.STATISTICS
 
 
 def _fixed(op: Operator) -> Operator:

@@ -11,7 +11,7 @@ from zenplan.errors import UsageError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.parts import block, convolution, elementwise
-from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.lowering import layers_of
 from zenplan.families.transformer.shape import TransformerShape
 
 # Patches of a side where a model takes images of any size: 32 × 32 of them, as an image of 448 pixels in patches of 14.
@@ -283,7 +283,7 @@ def _layers(fields: Fields, kind: ImageType, prefix: str, sizes: tuple[int, int,
         biases=all(biases),
         norm_biases=kind.norm_biases,
     )
-    middle = next(b for b in lower(shape, "layers").blocks if b.place == "middle")
+    middle = layers_of(shape)[0]
     weights = (2 * width if kind.scales else 0) + (kind.norms - 2) * width + 2 * (width // heads) * kind.head_norms
     if not all(biases):
         up = ff_width * (2 if gated else 1)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zenplan.domain.model.operators import ElementwiseKind, Operator
-from zenplan.domain.model.workload import Block
 from zenplan.errors import UsageError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.configurations.images import Tower
 from zenplan.families.parts import block, convolution, elementwise
-from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.lowering import layers_of
 from zenplan.families.transformer.shape import LayerKind, TransformerShape
 
 # Samples of a piece of speech: 15 s at 16 kHz, as wav2vec 2.0 was trained on (Baevski et al. 2020, section 4.2).
@@ -31,13 +30,6 @@ def _shape(layers: int, width: int, heads: int, ff_width: int, tokens: int, kind
         seq_len=tokens,
         kinds=(kind,) * layers if kind != LayerKind() else (),
     )
-
-
-def _middle(shape: TransformerShape, name: str) -> Block:
-    from dataclasses import replace
-
-    found = next(b for b in lower(shape, "layers").blocks if b.place == "middle")
-    return replace(found, name=name)
 
 
 # --- spectrograms
@@ -61,7 +53,7 @@ def spectrogram_tower(fields: Fields, name: str = "audio") -> Tower:
         elementwise(ElementwiseKind.ACTIVATION, f"{name} activation 2", rows * width, kept=rows * width),
         elementwise(ElementwiseKind.OTHER, f"{name} positions", rows * width, 3, weights=rows * width),
     ]
-    middle = _middle(_shape(layers, width, heads, ff_width, rows, LayerKind()), f"{name} layer")
+    middle = replace(layers_of(_shape(layers, width, heads, ff_width, rows, LayerKind()))[0], name=f"{name} layer")
     blocks = (
         block(f"{name} convolutions", stem, rows * width, place="first"),
         middle,
@@ -110,7 +102,7 @@ def waveform_tower(fields: Fields, kind: WaveType, samples: int = WAVEFORM) -> T
     stem += [norm("features norm", tokens, last), product("features", tokens, last, width)]
     stem += [*_positions(fields, kind, tokens, width), norm("encoder norm", tokens, width), few("masked token", width)]
     gate = LayerKind(weights=8 * (width // heads) + 8 + heads) if kind.relative else LayerKind()
-    middle = _middle(_shape(layers, width, heads, ff_width, tokens, gate), "layer")
+    middle = replace(layers_of(_shape(layers, width, heads, ff_width, tokens, gate))[0], name="layer")
     if kind.relative:
         stem.append(few("relative positions", fields.count("num_buckets", default=320) * heads))
     return Tower(

@@ -6,11 +6,11 @@ He et al. 2015 (arXiv 1512.03385); Liu et al. 2022 (2201.03545), Woo et al. 2023
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.model.operators import Attention, Elementwise, ElementwiseKind, Function, MatMul, Operator, Role
+from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Function, MatMul, Operator, Role
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.errors import UsageError
 from zenplan.families.configurations.extras import few, norm, product
@@ -18,7 +18,7 @@ from zenplan.families.configurations.fields import MOST_HEADS, Fields
 from zenplan.families.configurations.heads import architecture, labels
 from zenplan.families.images.maps import Map, image
 from zenplan.families.images.usual import imagenet
-from zenplan.families.parts import block, convolution, elementwise, loss
+from zenplan.families.parts import attention, block, convolution, elementwise, loss
 from zenplan.families.vision import encoder_layers, windowed
 
 # Layers that are lowered one by one, and pixels of a side.
@@ -86,8 +86,13 @@ def _mapped(fields: Fields, x: Map, normed: bool) -> Workload:
     if not architecture(fields).endswith(("Model", "Backbone")):
         x = x.dense(labels(fields)).loss()
     found = x.net.workload(fields.model_type, imagenet(), tuple(fields.facts))
-    blocks = [replace(b, operators=tuple(op for op in b.operators if not _is_statistics(op))) for b in found.blocks]
-    return replace(found, usual=None, blocks=tuple(b for b in blocks if b.operators))
+    return replace(found, usual=None, blocks=tuple(without_statistics(found.blocks)))
+
+
+def without_statistics(blocks: Iterable[Block]) -> list[Block]:
+    """The blocks without moving statistics, and without those that have nothing else."""
+    left = [replace(b, operators=tuple(op for op in b.operators if not _is_statistics(op))) for b in blocks]
+    return [b for b in left if b.operators]
 
 
 def _is_statistics(op: Operator) -> bool:
@@ -226,16 +231,7 @@ def _reduced_layer(across: int, width: int, heads: int, reduced: int, ff_width: 
     operators += [
         _role(product("query", rows, width, width)),
         _role(product("key-value", keys, width, 2 * width)),
-        Attention(
-            name="attention",
-            heads=heads,
-            kv_heads=heads,
-            key_dim=width // heads,
-            value_dim=width // heads,
-            queries=rows,
-            keys=keys,
-            causal=False,
-        ),
+        attention("attention", heads, width // heads, rows, keys=keys),
         _role(product("attention out", rows, width, width)),
         norm("feed-forward norm", rows, width),
         product("up", rows, width, ff_width),

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from zenplan.domain.model.operators import (
-    Attention,
     Convolution,
     Elementwise,
     ElementwiseKind,
@@ -24,7 +23,7 @@ from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.images.maps import image
 from zenplan.families.images.residual import DEPTHS, Residual, stages, stem
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, convolution, dense, elementwise, loss
+from zenplan.families.parts import attention, block, convolution, dense, elementwise, loss
 
 _CAMERAS, _WIDTH, _WIDE, _HEADS = 6, 256, 512, 8
 _CODE, _DECODER = 10, 6  # numbers of a box, layers of the decoder
@@ -177,24 +176,13 @@ def _encoder_layer(size: Size, rows: int, positions: int) -> list[Operator]:
 
 def _decoder_layer(queries: int, rows: int, classes: int) -> list[Operator]:
     """Boxes see each other, then the map; each layer says what it found."""
-    head = _WIDTH // _HEADS
-    attention = Attention(
-        name="attention",
-        heads=_HEADS,
-        kv_heads=_HEADS,
-        key_dim=head,
-        value_dim=head,
-        queries=queries,
-        keys=queries,
-        causal=False,
-    )
     said: list[Operator] = []
     for number in (1, 2):
         said += [dense(f"class {number}", queries, _WIDTH, _WIDTH), _norm(f"class norm {number}", queries)]
         said.append(dense(f"box {number}", queries, _WIDTH, _WIDTH))
     return [
         dense("query-key-value", queries, _WIDTH, 3 * _WIDTH),
-        attention,
+        attention("attention", _HEADS, _WIDTH // _HEADS, queries),
         dense("attention output", queries, _WIDTH, _WIDTH),
         _norm("attention norm", queries),
         *_deformable("map", queries, _WIDTH, _HEADS * 4, rows, queries),

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from zenplan.domain.model.operators import Attention, ElementwiseKind, Embedding, Function
+from zenplan.domain.model.operators import ElementwiseKind, Embedding, Function
 from zenplan.domain.model.workload import Workload
 from zenplan.families.images.maps import Map, image
 from zenplan.families.images.residual import DEPTHS
 from zenplan.families.images.usual import coco
 from zenplan.families.named import Builder
-from zenplan.families.parts import elementwise
+from zenplan.families.parts import attention, elementwise
 
 _HEADS, _POINTS, _LEVELS = 8, 4, 3
 _BOTTLENECK = 50  # the depth from which residual networks have them
@@ -138,18 +138,7 @@ def _attended(x: Map, wide: int) -> Map:
 
 def _self_attention(x: Map) -> Map:
     mixed, per_head = x.project(3 * x.channels), x.channels // _HEADS
-    x.net.add(
-        Attention(
-            name="attention",
-            heads=_HEADS,
-            kv_heads=_HEADS,
-            key_dim=per_head,
-            value_dim=per_head,
-            queries=x.positions,
-            keys=x.positions,
-            causal=False,
-        )
-    )
+    x.net.add(attention("attention", _HEADS, per_head, x.positions))
     return mixed.part(x.channels).project(x.channels).plus(x).layer_norm()
 
 

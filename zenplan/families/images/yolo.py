@@ -35,7 +35,6 @@ from zenplan.families.named import Builder
 
 # What a map goes through, to so many channels; ``Scale`` says how many of them, and how often.
 Layer = Callable[[Map, int], Map]
-Halving = Callable[[Map, int], Map]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,7 @@ class Design:
 
     halvings: tuple[int, ...]
     stages: tuple[tuple[Layer, int], ...]
-    down: tuple[Halving, ...]
+    down: tuple[Layer, ...]
     top: tuple[Layer, ...]
     head: str
     lateral: bool = False

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from zenplan.domain.model.operators import Attention, Function
+from zenplan.domain.model.operators import Function
 from zenplan.families.images.maps import Map
+from zenplan.families.parts import attention
 
 Unit = Callable[[Map], Map]
 
@@ -58,18 +59,7 @@ def _attention(x: Map, heads: int, key_dim: int, value_dim: int, *, areas: int =
     """Positions see each other, or those of their area, and a depthwise convolution of the values says where they are."""
     mixed = conv(x, heads * (2 * key_dim + value_dim), act=False)
     size = x.positions // areas
-    x.net.add(
-        Attention(
-            name="attention",
-            heads=heads * areas,
-            kv_heads=heads * areas,
-            key_dim=key_dim,
-            value_dim=value_dim,
-            queries=size,
-            keys=size,
-            causal=False,
-        )
-    )
+    x.net.add(attention("attention", heads * areas, key_dim, size, value_dim=value_dim))
     values = mixed.part(heads * value_dim)
     return conv(values.plus(_depthwise(values, place)), x.channels, act=False)
 
@@ -163,18 +153,18 @@ def _layered(x: Map, channels: int, middle: int, turn: Unit) -> Map:
     return conv(y.concat(y, one, turn(one)), channels)
 
 
-def pooled(x: Map, channels: int, *, act: bool = True) -> Map:
+def pooled(x: Map, channels: int) -> Map:
     """Three max pools one after another, all kept (SPPF)."""
-    return _pools(x, channels, channels // 2, act)
+    return _pools(x, channels, channels // 2)
 
 
 def pooled_elan(x: Map, channels: int, *, inner: int) -> Map:
     """The same of YOLOv9 (SPPELAN)."""
-    return _pools(x, channels, inner, True)
+    return _pools(x, channels, inner)
 
 
-def _pools(x: Map, channels: int, inner: int, act: bool) -> Map:
-    parts = [conv(x, inner, act=act)]
+def _pools(x: Map, channels: int, inner: int) -> Map:
+    parts = [conv(x, inner)]
     for _ in range(3):
         parts.append(parts[-1].max_pool(5, 1, 2))
     return conv(parts[0].concat(*parts[1:]), channels)

@@ -99,8 +99,8 @@ def _kinds(shape: TransformerShape) -> Iterable[LayerKind]:
     return (LayerKind(feed=feed, window=window) for feed, window in each)
 
 
-def _middle(shape: TransformerShape) -> list[Block]:
-    """The layers: alike ones are one block that repeats."""
+def layers_of(shape: TransformerShape) -> list[Block]:
+    """The layers of a shape: alike ones are one block that repeats."""
     causal = shape.family != "encoder"
     cross = shape.encoder_seq_len or shape.seq_len if shape.family == "encoder-decoder" else 0
     blocks = []
@@ -183,7 +183,7 @@ def lower(shape: TransformerShape, name: str, facts: tuple[Fact, ...] = ()) -> W
     return Workload(
         name=name,
         family=family,
-        blocks=(_embedding(shape), *_middle(shape), _head(shape)),
+        blocks=(_embedding(shape), *layers_of(shape), _head(shape)),
         tokens_per_sample=tokens,
         heads=shape.heads,
         guessed_shape=shape.guessed,

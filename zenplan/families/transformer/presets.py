@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,6 +65,22 @@ def alike(name: str, known: Iterable[str]) -> list[str]:
     that ``yolo`` is no ``olmo``."""
     first = plain(name)[:1]
     return [each for each in known if plain(each)[:1] == first]
+
+
+def called(name: str, known: Collection[str], instead: str = "") -> str:
+    """The known model of that name, whatever its case and punctuation.
+
+    Args:
+        instead: what else can be given, for the hint.
+
+    Raises:
+        UnknownName: there is none; the hint names the nearest.
+    """
+    wanted = plain(name)
+    for each in known:
+        if plain(each) == wanted:
+            return each
+    raise UnknownName("model", name, alike(name, known), "zenplan workloads", instead)
 
 
 def find(presets: Mapping[str, Preset], name: str) -> Preset:

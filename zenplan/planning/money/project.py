@@ -71,8 +71,7 @@ def project(
         # Who has machines of their own, or rents them nobody knows where, has a place for the data.
         stored_bytes = None
     costs = (*_costs(given, plan, bill, labelled), *_storage(stored_bytes, bill.run.wall_clock_s * given.runs))
-    known = [cost.usd for cost in costs if cost.counted and cost.usd]
-    total = Range(low=sum(c.low for c in known), mid=sum(c.mid for c in known), high=sum(c.high for c in known))
+    total = Range.total(cost.usd for cost in costs if cost.counted and cost.usd)
     time_s = bill.wall_clock_s * given.runs
     if bill.gross_usd is None:
         return Project(costs=costs, total_usd=None, wall_clock_s=time_s, months=())

@@ -19,8 +19,6 @@ from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts, wo
 from zenplan.planning.physics.operators import VALUES, law_of, moved_bytes, sizes_of, work_of
 from zenplan.planning.physics.work import Passes
 
-# Rows of ``Passes`` that only a block with a backward pass has.
-_BEHIND = [*range(4, 16), 17]
 # Entries that are evaluated together: more of them save no calls that count, and leave the processor's cache.
 _TOGETHER = 16_384
 
@@ -131,7 +129,7 @@ def _passes(blocks: Sequence[tuple[Block, Index]], plan: TrainingPlan, layouts: 
     for place, term in enumerate(terms):
         rows = found.pop(place)
         if blocks[term.number][0].passed:
-            rows[_BEHIND] = 0.0
+            rows[Passes.BEHIND, :] = 0.0
         sums[term.number] += rows
     return [Passes(rows) for rows in sums]
 

@@ -83,6 +83,8 @@ class Passes:
     """
 
     ROWS: ClassVar[int] = 18
+    # Those that only a block with a backward pass has.
+    BEHIND: ClassVar[tuple[int, ...]] = (*range(4, 16), 17)
     rows: Array
 
     @property

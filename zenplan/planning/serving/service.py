@@ -11,6 +11,7 @@ from zenplan.domain.answer.serving import Wanted
 from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.range import Range
 from zenplan.planning.serving.steady import Loaded, batch_at, capacity, requests_per_s, tpot_s, ttft_s
+from zenplan.units import HOUR_S
 
 # Of what a replica answers at its limit, the share that is planned with: requests come at random, and a queue at a server
 # that is 80 % busy is five times as long as at one that is 40 % busy (M/D/1). Our assumption.
@@ -106,5 +107,5 @@ def even_rate_per_s(machine_usd_per_h: float, machine_per_s: float, api_usd: flo
         machine_per_s: what one answers as it is planned with.
         api_usd: of a request.
     """
-    rate = machine_usd_per_h / 3600.0 / api_usd
+    rate = machine_usd_per_h / HOUR_S / api_usd
     return rate if rate <= machine_per_s else None

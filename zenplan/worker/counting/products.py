@@ -78,6 +78,11 @@ def dearest(branches: Iterable[Found]) -> Found:
     return replace(together(each), products=max(each, key=lambda f: f.size, default=Found()).products)
 
 
+def turns_between(lower: Any, upper: Any) -> int | None:
+    """Turns of a loop from one number to another; None where one of them is a tensor."""
+    return max(upper - lower, 0) if isinstance(lower, int) and isinstance(upper, int) else None
+
+
 def product(result: Shape, inner: float) -> Product:
     """From the shape of a product of matrices, each element of which is a sum over ``inner``."""
     columns = result[-1] if result else 1

@@ -22,6 +22,7 @@ from zenplan.worker.counting.products import (
     product,
     specification,
     together,
+    turns_between,
 )
 
 
@@ -53,8 +54,7 @@ def _bounded() -> Iterator[None]:
     core = keras.src.backend.core
 
     def fori_loop(lower: Any, upper: Any, body_fun: Any, init_val: Any) -> Any:
-        turns = upper - lower if isinstance(lower, int) and isinstance(upper, int) else None
-        return _once_bounded(turns, lambda: fori(lower, upper, body_fun, init_val))
+        return _once_bounded(turns_between(lower, upper), lambda: fori(lower, upper, body_fun, init_val))
 
     def scanned(f: Any, init: Any, xs: Any = None, length: Any = None, **options: Any) -> Any:
         turns = length if length is not None else keras.tree.flatten(xs)[0].shape[0]

@@ -25,6 +25,7 @@ from zenplan.worker.counting.products import (
     product,
     specification,
     together,
+    turns_between,
 )
 
 _BY_VALUE = "what it runs depends on the values of its inputs: only loops and choices of keras.ops can be followed"
@@ -102,9 +103,9 @@ def _turned(seen: _Products, loop: int | None) -> Iterator[None]:
         return tuple(result) if several else result
 
     def fori_loop(lower: Any, upper: Any, body_fun: Any, init_val: Any) -> Any:
-        known = isinstance(lower, int) and isinstance(upper, int)
+        turns = turns_between(lower, upper)
         result, inside = seen.apart(lambda: body_fun(lower, init_val))
-        seen.found.append(inside.repeated(max(upper - lower, 0) if known else loop))
+        seen.found.append(inside.repeated(loop if turns is None else turns))
         return result
 
     def scan(f: Any, init: Any, xs: Any = None, length: int | None = None, **options: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import keras
 
 from zenplan.domain.model.operators import Operator
+from zenplan.worker.counting.products import turns_between
 from zenplan.worker.counting.weights import between_weights
 
 
@@ -149,8 +150,8 @@ def scan(follower: Follower, op: Any, f: Callable[..., Any], init: Any, xs: Any 
 
 def counted(follower: Follower, op: Any, init_val: Any) -> Any:
     """From one number to another; where one of them is a tensor, nobody knows how often."""
-    known = isinstance(op.lower, int) and isinstance(op.upper, int)
-    with follower.repeated(max(op.upper - op.lower, 0)) if known else follower.open_loop():
+    turns = turns_between(op.lower, op.upper)
+    with follower.open_loop() if turns is None else follower.repeated(turns):
         return op.body_fun(keras.KerasTensor((), dtype="int32"), follower.carried(init_val))
 
 

@@ -154,15 +154,16 @@ def _offers(
         what: the machine is called where something is set aside.
         left_out: what is set aside, and why.
     """
+
+    def price(usd_per_h: float | None) -> Price | None:
+        return Price(usd_per_h=usd_per_h, as_of=today, source=source) if usd_per_h else None
+
     on_demand, spot = usd.get(Billing.ON_DEMAND), usd.get(Billing.SPOT)
     if spot and on_demand and spot > on_demand:
         left_out[f"{what}: its spot price is above the one on demand"] = None
         spot = None
     if on_demand or spot:
-        by_the_hour = (
-            Price(usd_per_h=each, as_of=today, source=source) if each else None for each in (on_demand, spot)
-        )
-        yield Offer(instance=machine, region=region, on_demand=next(by_the_hour), spot=next(by_the_hour))
+        yield Offer(instance=machine, region=region, on_demand=price(on_demand), spot=price(spot))
     own = terms.of(machine.name) if terms else Terms(provider=machine.provider, source="not known")
     for paid, usd_per_h in usd.items():
         if isinstance(paid, Billing) or not usd_per_h:
@@ -172,8 +173,7 @@ def _offers(
             left_out[f"{what} ({tier}): it is above the price on demand"] = None
             continue
         bound = replace(own, exceptions=(), committed=Committed(what=tier, term_s=_HOURS[paid[1]] * 3600.0))
-        price = Price(usd_per_h=usd_per_h, as_of=today, source=source)
-        yield Offer(instance=machine, region=region, on_demand=price, tier=tier, terms=bound)
+        yield Offer(instance=machine, region=region, on_demand=price(usd_per_h), tier=tier, terms=bound)
 
 
 def _is_machine(item: Item, today: date) -> bool:

@@ -229,7 +229,7 @@ def total(trials: Sequence[Trial], of: Callable[[RunPrediction], Range | None]) 
     each = [found for found in known if found is not None]
     if len(each) < len(known) or not each:
         return None
-    return Range(low=sum(r.low for r in each), mid=sum(r.mid for r in each), high=sum(r.high for r in each))
+    return Range.total(each)
 
 
 def told(values: Mapping[str, Value]) -> str:
