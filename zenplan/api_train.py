@@ -60,6 +60,9 @@ def train(
     max_hours: Number | None = None,
     usd_per_kwh: Number | None = None,
     power: Number | None = None,
+    endpoint: str | int | None = None,
+    endpoint_cert: File | None = None,
+    endpoint_key: File | None = None,
     tracker: str | None = None,
     resume: File | None = None,
     out: File | None = None,
@@ -104,6 +107,8 @@ def train(
         until_loss, patience: the run ends once it is good enough, or gets no better.
         max_usd, max_hours: the run ends, with a checkpoint, before it costs more or takes longer.
         usd_per_kwh, power: what the machine's electricity costs, and the watts that it draws.
+        endpoint, endpoint_cert, endpoint_key: where ``zenplan watch`` can follow the run, as "127.0.0.1:8090", with the
+            certificate and key that others need.
         tracker: what follows the run: tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.
         resume: a run to go on with, by its id or folder.
         out: the run's folder, or the search's; None for one of its own.

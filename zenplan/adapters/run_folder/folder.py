@@ -23,6 +23,8 @@ REQUEST, JOB, PREDICTION = "run.toml", "job.json", "prediction.json"
 METRICS, NOTICES = "metrics.jsonl", "notices.jsonl"
 STATUS, RESULT, CARD, CURVE_SVG, CURVE_PNG = "status.json", "result.json", "card.md", "curve.svg", "curve.png"
 CHECKPOINTS, MODEL = "checkpoints", "model"
+# As it is shown now; an order to end; where it can be watched over HTTP, with its token.
+LIVE, STOP, ENDPOINT = "live.json", "stop.json", "endpoint.json"
 # Of a run among clients alone.
 FEDERATION = "federation.json"
 LOCK: Final = ".lock"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zenplan import units
+from zenplan.adapters.serving.endpoint_place import EndpointPlace
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.counting import keras_model
 from zenplan.commands.shared.options import GROUPS, Flag
@@ -57,6 +58,7 @@ class Asked:
         evaluated: samples of an evaluation on validation data.
         usd_per_h, usd_per_kwh, power_w: what was said of its price; None where nothing was.
         trackers: names of those that are to follow it.
+        endpoint: where it can be watched over HTTP; None for nowhere.
         request: text of the file that it is asked for with; empty of a run that is gone on with, whose folder has it.
         facts: what was chosen.
     """
@@ -75,6 +77,7 @@ class Asked:
     usd_per_kwh: float | None = None
     power_w: float | None = None
     trackers: tuple[str, ...] = ()
+    endpoint: EndpointPlace | None = None
     request: str = ""
     facts: tuple[Fact, ...] = ()
 
@@ -124,9 +127,20 @@ def asked_run(
         usd_per_kwh=given.get("usd_per_kwh"),
         power_w=given.get("power"),
         trackers=given.get("tracker", ()),
+        endpoint=_endpoint(given),
         request=text,
         facts=tuple(facts),
     )
+
+
+def _endpoint(given: Mapping[str, Any]) -> EndpointPlace | None:
+    certificate, key = (Path(given[each]) if given.get(each) else None for each in ("endpoint_cert", "endpoint_key"))
+    if "endpoint" not in given:
+        if certificate or key:
+            raise UsageError("there is no --endpoint that the certificate is of", "as in: --endpoint 0.0.0.0:8443")
+        return None
+    host, port = given["endpoint"]
+    return EndpointPlace(host=host, port=port, certificate=certificate, key=key)
 
 
 def _job(
