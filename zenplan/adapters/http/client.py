@@ -188,7 +188,7 @@ class HttpClient:
         if response.status_code in _BUSY:
             said = f"is busy ({_status(response)})"
             raise _Busy(said, retry_after_s(response.headers.get("retry-after")))
-        raise DataError(f"{place_of(here)} answers {_status(response)}", _hint(response))
+        raise Answered(f"{place_of(here)} answers {_status(response)}", _hint(response), response.status_code)
 
 
 def trusted() -> ssl.SSLContext:
@@ -197,6 +197,18 @@ def trusted() -> ssl.SSLContext:
         return httpx.create_ssl_context()
     except OSError as error:
         raise DataError(f"the network cannot be used: {error}", "look at SSL_CERT_FILE and SSL_CERT_DIR") from error
+
+
+class Answered(DataError):
+    """An answer that is none to what was asked.
+
+    Attributes:
+        status: of HTTP.
+    """
+
+    def __init__(self, message: str, hint: str, status: int) -> None:
+        super().__init__(message, hint)
+        self.status = status
 
 
 class _Busy(Exception):

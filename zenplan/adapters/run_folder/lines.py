@@ -93,7 +93,7 @@ def _objects(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 def lines_after(path: Path, since: str = "", most_bytes: int = 1_000_000) -> tuple[list[dict[str, Any]], str]:
     """Lines that have come since the last call, and where the next begins; none where there is no file.
 
-    A file that was made anew is read from its beginning, of one that is seen for the first time the end.
+    Of a file that is seen for the first time, or was made anew since, it is the end that is read.
 
     Args:
         path: of the file; another process writes it, and may not be done with its last line.
@@ -107,9 +107,8 @@ def lines_after(path: Path, since: str = "", most_bytes: int = 1_000_000) -> tup
         with path.open("rb") as file:
             there = os.fstat(file.fileno())
             begin, known = max(0, there.st_size - most_bytes), _CURSOR.fullmatch(since)
-            if known:
-                same = int(known[1]) == there.st_ino and int(known[2]) <= there.st_size
-                begin = int(known[2]) if same else 0
+            if known and int(known[1]) == there.st_ino and int(known[2]) <= there.st_size:
+                begin = int(known[2])
             file.seek(begin)
             read = file.read(most_bytes)
     except FileNotFoundError:

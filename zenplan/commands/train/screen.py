@@ -224,6 +224,16 @@ class Told:
             self.progress(self._share, text)
 
 
+class Unseen:
+    """Nothing is shown."""
+
+    def update(self, view: View) -> None:
+        """Nothing."""
+
+    def tell(self, event: str, text: str, values: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
 class Panel:
     """A panel that is drawn over itself on a terminal; what happens goes by above it."""
 

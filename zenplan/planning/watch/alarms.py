@@ -1,0 +1,62 @@
+"""What somebody who is not looking wants to be told of a run: it drifts, is late or dear, its loss is no number, it is silent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from zenplan import units
+from zenplan.domain.range import Range
+
+DRIFT, LATE, DEAR, NO_NUMBER, SILENT = "drift", "late", "dear", "loss", "silent"
+# A run writes how it stands every five seconds: six times in a row it has not.
+SILENT_S: Final = 30.0
+
+
+def alarms_of(
+    *,
+    elapsed_s: float,
+    left_s: Range | None,
+    predicted_s: Range | None,
+    usd: float | None,
+    usd_end: Range | None,
+    predicted_usd: Range | None,
+    loss: float | None,
+    drift: str,
+    silent_s: float,
+) -> Mapping[str, str]:
+    """Those that hold now, by kind, a line each.
+
+    A run is late, or dear, once it is past the upper end of what was predicted, or will be even where what is left comes
+    out at its lower end.
+
+    Args:
+        elapsed_s: so far; left_s: until the end; predicted_s: of all of it.
+        usd: so far; usd_end: at the end; predicted_usd: of all of it.
+        loss: of the last step; None before the first.
+        drift: a line, where steps are not as predicted.
+        silent_s: since the last sign of life.
+    """
+    found = {}
+    if drift:
+        found[DRIFT] = drift
+    if predicted_s is not None:
+        end_s = elapsed_s + (left_s.low if left_s is not None else 0.0)
+        if end_s > predicted_s.high:
+            is_past = "it has taken" if elapsed_s > predicted_s.high else "it will take at least"
+            took = units.duration(elapsed_s if elapsed_s > predicted_s.high else end_s)
+            found[LATE] = (
+                f"behind schedule: {is_past} {took}, and {units.duration(predicted_s.high)} at most was predicted"
+            )
+    if predicted_usd is not None and usd is not None:
+        end_usd = max(usd, usd_end.low if usd_end is not None else 0.0)
+        if end_usd > predicted_usd.high:
+            costs = "it has cost" if usd > predicted_usd.high else "it will cost at least"
+            now, most = units.usd_apart(max(usd, end_usd) if usd <= predicted_usd.high else usd, predicted_usd.high)
+            found[DEAR] = f"dearer than predicted: {costs} {now}, and {most} at most was predicted"
+    if loss is not None and not math.isfinite(loss):
+        found[NO_NUMBER] = "the loss is no number any more"
+    if silent_s >= SILENT_S:
+        found[SILENT] = f"no sign of life for {units.duration(silent_s, 2)}"
+    return found
