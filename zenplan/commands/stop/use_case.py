@@ -46,7 +46,7 @@ def stop(source: Source, wait: bool, tell: Callable[[str, float], None]) -> Stop
     run.look()
     status = run.status
     if status.state != RUNNING:
-        return Stopped(status=status, text=(f"{said(status)} already", *_go_on(status)))
+        return Stopped(status=status, text=(f"nothing to stop: {said(status)}", *_go_on(status)))
     if why := run.gone:
         return Stopped(status=status, text=(why, *_go_on(status)))
     source.stop()

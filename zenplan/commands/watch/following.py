@@ -129,6 +129,14 @@ class Followed:
         return ""
 
     @property
+    def unsure(self) -> str:
+        """Why it cannot be told yet whether somebody is at it; empty where that is seen."""
+        now, status = self._now, self.status
+        if status.state != RUNNING or now.at_it is not None:
+            return ""
+        return f"not seen from here: {status.host or 'another machine'} writes, if it still does"
+
+    @property
     def loss(self) -> float | None:
         """Of the last step; not a number where it is none."""
         return self._loss
@@ -143,7 +151,6 @@ class Followed:
             backend=status.backend,
             elapsed_s=status.spent.total_s,
             usd=status.usd,
-            step_s=step_s or None,
         )
         found = replace(
             found,
@@ -151,6 +158,7 @@ class Followed:
             step=(self._step or found.step) if going else status.step,
             steps=status.steps,
             checkpoint=status.checkpoint,
+            step_s=found.step_s or step_s or None,
             loss=found.loss if self._loss is None else self._loss,
             evaluated=self._evaluated or found.evaluated,
             prediction=now.prediction,

@@ -64,6 +64,7 @@ def _once(source: Source, format: str) -> int:
         return 0
     where = f" on {status.host}, process {status.pid}" if status.host else ""
     rows = [("run", f"{status.id}{where}"), ("model", f"{view.name} on {view.backend}"), *rows_of(view)]
+    rows += [("alive", run.unsure)] if run.unsure else []
     rows += [("alarm", text) for text in alarms.values()]
     width = max(len(name) for name, _ in rows)
     write(sys.stdout, "".join(f"{name:<{width}}  {value}\n" for name, value in rows))

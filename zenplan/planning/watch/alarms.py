@@ -1,4 +1,4 @@
-"""What somebody who is not looking wants to be told of a run: it drifts, is late or dear, its loss is no number, it is silent."""
+"""Alarms: what somebody who is not looking wants to be told of a run."""
 
 from __future__ import annotations
 
@@ -42,21 +42,23 @@ def alarms_of(
     if drift:
         found[DRIFT] = drift
     if predicted_s is not None:
-        end_s = elapsed_s + (left_s.low if left_s is not None else 0.0)
+        past = elapsed_s > predicted_s.high
+        end_s = elapsed_s if past or left_s is None else elapsed_s + left_s.low
         if end_s > predicted_s.high:
-            is_past = "it has taken" if elapsed_s > predicted_s.high else "it will take at least"
-            took = units.duration(elapsed_s if elapsed_s > predicted_s.high else end_s)
-            found[LATE] = (
-                f"behind schedule: {is_past} {took}, and {units.duration(predicted_s.high)} at most was predicted"
-            )
+            took, most = units.duration(end_s), units.duration(predicted_s.high)
+            found[LATE] = f"behind schedule: {_so(past, 'taken', 'take')} {took}, and {most} at most was predicted"
     if predicted_usd is not None and usd is not None:
-        end_usd = max(usd, usd_end.low if usd_end is not None else 0.0)
+        past = usd > predicted_usd.high
+        end_usd = usd if past or usd_end is None else max(usd, usd_end.low)
         if end_usd > predicted_usd.high:
-            costs = "it has cost" if usd > predicted_usd.high else "it will cost at least"
-            now, most = units.usd_apart(max(usd, end_usd) if usd <= predicted_usd.high else usd, predicted_usd.high)
-            found[DEAR] = f"dearer than predicted: {costs} {now}, and {most} at most was predicted"
+            cost, most = units.usd_apart(end_usd, predicted_usd.high)
+            found[DEAR] = f"dearer than predicted: {_so(past, 'cost', 'cost')} {cost}, and {most} at most was predicted"
     if loss is not None and not math.isfinite(loss):
         found[NO_NUMBER] = "the loss is no number any more"
     if silent_s >= SILENT_S:
         found[SILENT] = f"no sign of life for {units.duration(silent_s, 2)}"
     return found
+
+
+def _so(past: bool, done: str, do: str) -> str:
+    return f"it has {done}" if past else f"it will {do} at least"
