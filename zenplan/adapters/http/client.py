@@ -74,17 +74,22 @@ class HttpClient:
         limits: of time and size.
         kept: folder in which answers are kept; None keeps none.
         trust: which certificates are good; None for what httpx trusts. Sharing one saves its making.
+        direct: whatever proxy the environment names is left out, as for what this machine answers itself.
 
     Raises:
         DataError: a proxy or the certificates that the environment names cannot be used.
     """
 
     def __init__(
-        self, limits: Limits | None = None, kept: Path | None = None, trust: ssl.SSLContext | None = None
+        self,
+        limits: Limits | None = None,
+        kept: Path | None = None,
+        trust: ssl.SSLContext | None = None,
+        direct: bool = False,
     ) -> None:
         self._limits = limits or Limits()
         self._sockets = Sockets()
-        self._client = _client(httpx.Client, self._limits, trust)
+        self._client = _client(httpx.Client, self._limits, trust, trust_env=not direct)
         self._keeping = (
             _client(CacheClient, self._limits, trust, **_keeping(kept, self._limits)) if kept else self._client
         )

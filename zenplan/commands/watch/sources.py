@@ -31,6 +31,8 @@ T = TypeVar("T")
 Lines = Sequence[Mapping[str, Any]]
 TOKEN: Final = "ZENPLAN_TOKEN"  # noqa: S105 - the name of a variable
 _TOKEN_HINT: Final = f"--token, or {TOKEN}: it is in endpoint.json of the run's folder"
+# Of an answer.
+_CALL_S, _MOST_JSON = 15.0, 8e6
 # As many lines of a file at once say that there may be more.
 _MANY, _MOST_TURNS = 1000, 20
 _PLACE: Final = re.compile(r"[\w.\-\[\]:]+:\d{1,5}")
@@ -259,8 +261,9 @@ def _endpoint(url: str, token: str) -> Iterator[EndpointSource]:
         raise UsageError("the token has letters that a header may not have", _TOKEN_HINT)
     from zenplan.adapters.http.client import HttpClient, Limits
 
-    limits = Limits(connect_s=5.0, read_s=10.0, call_s=20.0, json_bytes=8e6, tries=2, most_wait_s=5.0)
-    with HttpClient(limits) as http:
+    limits = Limits(connect_s=5.0, read_s=_CALL_S, call_s=_CALL_S, json_bytes=_MOST_JSON, tries=2, most_wait_s=5.0)
+    # A proxy would be shown the token of what is not encrypted.
+    with HttpClient(limits, direct=place.startswith("http:")) as http:
         yield EndpointSource(place, token, http)
 
 
