@@ -9,7 +9,7 @@ import typer
 
 def stop(
     run: Annotated[str, typer.Argument(help="Its id, the first letters of it, its folder, or https://host:port.")],
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave once it has been told.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave once the order is given.")] = False,
     token: Annotated[
         str | None,
         typer.Option(
@@ -19,7 +19,7 @@ def stop(
 ) -> int:
     """End a run with a checkpoint, on whichever machine it is, and wait until it has ended.
 
-    It is told through its folder, which may be a shared one, or through its endpoint, and ends with exit code 3; to go on:
+    The order goes through its folder, which may be a shared one, or through its endpoint; the run ends with exit code 3. To go on:
     'zenplan train --resume RUN'. Exit codes: 0 it is over, also where it was already; 1 it failed, or nobody is at it.
 
     \b

@@ -32,8 +32,10 @@ def alarms_of(
     out at its lower end.
 
     Args:
-        elapsed_s: so far; left_s: until the end; predicted_s: of all of it.
-        usd: so far; usd_end: at the end; predicted_usd: of all of it.
+        elapsed_s, usd: so far.
+        left_s: until the end.
+        usd_end: at the end.
+        predicted_s, predicted_usd: of all of it.
         loss: of the last step; None before the first.
         drift: a line, where steps are not as predicted.
         silent_s: since the last sign of life.
