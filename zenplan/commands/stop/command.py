@@ -19,8 +19,9 @@ def stop(
 ) -> int:
     """End a run with a checkpoint, on whichever machine it is, and wait until it has ended.
 
-    The order goes through its folder, which may be a shared one, or through its endpoint; the run ends with exit code 3. To go on:
-    'zenplan train --resume RUN'. Exit codes: 0 it is over, also where it was already; 1 it failed, or nobody is at it.
+    The order goes through its folder, which may be a shared one, or through its endpoint. The run ends with exit code 3, and
+    goes on with 'zenplan train --resume RUN'. Exit codes: 0 it is over, also where it was already; 1 it failed on the way,
+    or does not hear.
 
     \b
     Examples:
