@@ -110,7 +110,7 @@ def evaluated(step: int, part: str, values: Mapping[str, float]) -> tuple[str, s
     return "evaluation", f"step {step:,}: {part}: {figures}", {"step": step, "part": part, "values": values}
 
 
-def kept(view: View) -> View:
+def live(view: View) -> View:
     """As it is written down for others to show: without the prediction, which has its own file, and what is no number."""
     loss = view.loss if view.loss is not None and math.isfinite(view.loss) else None
     figures = {name: value for name, value in view.evaluated.items() if math.isfinite(value)}
