@@ -140,7 +140,7 @@ def asked_run(
         usd_per_kwh=given.get("usd_per_kwh"),
         power_w=given.get("power"),
         trackers=given.get("tracker", ()),
-        endpoint=_endpoint(given),
+        endpoint=_endpoint(given) if together.ranks is None or together.ranks.rank == 0 else None,
         request=text,
         ranks=together.ranks,
         facts=tuple(facts),

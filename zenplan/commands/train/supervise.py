@@ -16,7 +16,7 @@ import msgspec
 
 from zenplan import units
 from zenplan.adapters.machine.power import EnergyMeter
-from zenplan.adapters.run_folder.folder import JOB, LIVE, METRICS, NOTICES, PREDICTION, STATUS, put_json
+from zenplan.adapters.run_folder.folder import JOB, LIVE, METRICS, NOTICES, PREDICTION, STATUS, put_json, show_json
 from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.document import prediction_document
@@ -490,7 +490,7 @@ class Supervisor:
         self.status = replace(
             self.status, spent=self.all_spent, energy_j=self.energy_j, updated_at=datetime.now(UTC), pid=os.getpid()
         )
-        put_json(self.folder, LIVE, live(self.view()))
+        show_json(self.folder, LIVE, live(self.view()))
         put_json(self.folder, STATUS, self.status)
 
     def close(self) -> None:
