@@ -179,7 +179,7 @@ def calibration_of(supervisor: Supervisor, result: RunResult, id: str) -> Calibr
     if (
         plan is None
         or machine is None
-        or supervisor.asked.job.replicas > 1
+        or supervisor.asked.job.several
         or len(supervisor.kept.samples) < LEAST_STEPS
     ):
         return None
