@@ -96,7 +96,8 @@ def train(
         device: cpu or gpu; None for a GPU where there is one.
         threads: of the host; None for all cores.
         workers: processes that train together, each on its share of a batch.
-        devices: of this machine that train together; tensor_parallel: over which each matrix is divided.
+        devices: of this machine that train together.
+        tensor_parallel: devices that each matrix is divided over.
         max_restarts: times that workers of which one is lost begin again.
         compiled: by XLA or torch.compile, or not; None as is usual for the backend.
         steps: of the run, instead of ``epochs``.
