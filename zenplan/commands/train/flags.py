@@ -155,6 +155,7 @@ class Flags:
     compiled: bool | None = None
     resume: str | None = None
     out: Path | None = None
+    autoresume: bool = False
     dry_run: bool = False
     demo: bool = False
     output: str | None = None

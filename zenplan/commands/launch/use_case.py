@@ -1,0 +1,258 @@
+"""``zenplan launch``: one job of a plan, its files in a folder, and their hand-over."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from zenplan.adapters.files.regular_file import read_text
+from zenplan.adapters.files.whole_file import write_whole
+from zenplan.commands.launch.asked import Asked
+from zenplan.commands.launch.document import LaunchDocument, launch_document
+from zenplan.commands.launch.planned import Planned, planned
+from zenplan.commands.launch.trained import RUN, Trained, read_trained, whole_path
+from zenplan.commands.shared.tables import catalogue
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.launch.job import NAME, LaunchJob, Submission
+from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
+from zenplan.plugins import Plugins
+from zenplan.protocols import Engine
+from zenplan.units import HOUR_S
+from zenplan.version import __version__
+
+# What was written, with the hash of each file: the last one that is written.
+LAUNCH: Final = "launch.json"
+_FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MOST_BYTES: Final = 10_000_000
+# New starts on machines that can be taken away, unless --retries says another number (assumed).
+_SPOT_RETRIES: Final = 10
+_TENSORFLOW: Final = "tensorflow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """What was written.
+
+    Attributes:
+        system: by name; job: that it runs.
+        folder: of the files; files: name to text.
+        submission: how they are handed over.
+        notes: what differs from the plan, and what the system does not do.
+    """
+
+    system: str
+    job: LaunchJob
+    folder: Path
+    files: Mapping[str, str]
+    submission: Submission
+    notes: tuple[str, ...]
+
+    @property
+    def next(self) -> str:
+        """The line that hands them over, for a shell."""
+        return f"cd {shlex.quote(str(self.folder))} && {shlex.join(self.submission.command)}"
+
+    def hand_over(self, quiet: bool) -> None:
+        """Run the system's client in the folder.
+
+        Args:
+            quiet: what it prints goes to stderr.
+
+        Raises:
+            ZenplanError: it is not installed, or ended badly; the files stay.
+        """
+        command, hint = self.submission.command, self.submission.install
+        client = shutil.which(command[0])
+        if client is None:
+            raise ZenplanError(f"{command[0]} is not on the PATH; the files are in {self.folder}", hint)
+        stream = sys.stderr if quiet else None
+        # The client of the system, without a shell: its words are ours.
+        done = subprocess.run([client, *command[1:]], cwd=self.folder, stdout=stream, check=False)  # noqa: S603
+        if done.returncode:
+            raise ZenplanError(
+                f"{shlex.join(command)} ended with {done.returncode}; the files are in {self.folder}",
+                f"what it said is above; its client: {hint}",
+            )
+
+
+def launch(asked: Asked, plugins: Plugins) -> Launched:
+    """Write the files.
+
+    Raises:
+        ZenplanError: the plan or the request file cannot be read, they cannot be run there, a file was edited.
+    """
+    launchers = plugins.launchers()
+    launcher = next((each for each in launchers if each.name == asked.on), None)
+    if launcher is None:
+        raise UnknownName("system", asked.on, (each.name for each in launchers))
+    plan = planned(asked)
+    file = asked.train or (asked.plan if not plan.name else asked.plan.parent / RUN)
+    trained, engine = read_trained(file, plugins.engines())
+    sheet = catalogue(plugins).by_name(plan.accelerator) if plan.accelerator else None
+    folder = asked.out or Path(f"launch-{launcher.name}")
+    job = _job(asked, plan, trained, engine, sheet, folder)
+    files = {**job.files, **_checked(launcher.write(job), launcher.name, job)}
+    submission = launcher.submit(job)
+    found = Launched(
+        system=launcher.name,
+        job=job,
+        folder=folder,
+        files=files,
+        submission=submission,
+        notes=(*_differences(plan, trained), *trained.notes(), *submission.notes),
+    )
+    _write(found, asked.overwrite)
+    return found
+
+
+def _checked(files: Mapping[str, str], system: str, job: LaunchJob) -> Mapping[str, str]:
+    for name in files:
+        if not _FILE.fullmatch(name) or name in (LAUNCH, *job.files):
+            raise DataError(f"{system} writes a file {name!r}, which is no name for one")
+    return files
+
+
+def _job(
+    asked: Asked, plan: Planned, trained: Trained, engine: Engine, sheet: Accelerator | None, folder: Path
+) -> LaunchJob:
+    device = None if sheet is not None and sheet.threads is not None else sheet
+    _check(plan, trained)
+    spot = plan.spot
+    hours = asked.max_hours or _least(trained.max_hours, plan.max_duration_s and plan.max_duration_s / HOUR_S)
+    if hours is None:
+        raise UsageError(
+            "nothing says how long the run may take, and nobody should be billed for longer",
+            "--max-hours says it; a plan of 'zenplan estimate' does too",
+        )
+    usd = asked.max_usd or _least(trained.max_usd, plan.max_usd)
+    name = asked.name or _label(plan.name or trained.path.stem)
+    run = asked.run_folder or f"{asked.shared or whole_path(folder)}/{name}"
+    limits = ["--max-hours", f"{math.ceil(hours * 1e4) / 1e4:.4f}"]
+    limits += ["--max-usd", f"{math.ceil(usd * 100) / 100:.2f}"] if usd is not None else []
+    limits += ["--usd-per-hour", f"{plan.usd_per_h:.4f}"] if plan.usd_per_h is not None else []
+    program = f"{asked.venv.rstrip('/')}/bin/zenplan" if asked.venv else "zenplan"
+    try:
+        return LaunchJob(
+            name=name,
+            command=(program, "train", RUN, "--out", run, "--autoresume", *trained.moved(asked.shared or ""), *limits),
+            files={RUN: trained.text},
+            nodes=plan.nodes,
+            node_ranks=plan.node_ranks,
+            accelerator=device,
+            accelerator_name=asked.accelerator or "",
+            provider=plan.provider,
+            region=plan.region,
+            environment=asked.environment,
+            shared=(asked.shared or "").rstrip("/"),
+            volume=asked.volume or "",
+            run_folder=run,
+            port=asked.port,
+            spot=spot,
+            retries=asked.retries if asked.retries is not None else _SPOT_RETRIES if spot else 0,
+            requirements=() if asked.venv else trained.requirements(engine, device.vendor if device else ""),
+            image=asked.image or "",
+            options=asked.options,
+            zenplan_version=__version__,
+            plan_sha256=plan.sha256,
+            max_duration_s=hours * HOUR_S,
+            max_usd=usd,
+            usd_per_h=plan.usd_per_h,
+        )
+    except DataError as error:
+        # All of it was given.
+        raise UsageError(error.message.removeprefix("job: "), "'zenplan launch --help' says what is taken") from error
+
+
+def _check(plan: Planned, trained: Trained) -> None:
+    """Raise where the run cannot be laid out as the plan has it."""
+    ranks = plan.nodes * plan.node_ranks
+    if trained.batch is not None and trained.batch < ranks:
+        raise UsageError(f"a batch of {trained.batch} samples is less than one for each of {ranks} ranks", "--train")
+    if plan.layout is not None and plan.layout.tp > 1 and trained.backend != "jax":
+        raise NoFit(
+            f"zenplan train runs tensor parallelism on jax alone, and {trained.path} has {trained.backend}",
+            'backend = "jax"; or an estimate of fewer devices, of data parallelism alone',
+        )
+    if trained.backend == _TENSORFLOW and plan.nodes > 1:
+        raise NoFit("tensorflow trains on one machine alone", 'backend = "jax" or "torch"')
+
+
+def _differences(plan: Planned, trained: Trained) -> Iterator[str]:
+    """In what the run is not what was planned: its time and its bill are another's."""
+    if plan.batch is not None and trained.batch is not None and plan.batch != trained.batch:
+        yield f"the plan is of a batch of {plan.batch} samples, {trained.path} of {trained.batch}"
+    precision = trained.given.get("precision")
+    if plan.precision is not None and precision is not None and plan.precision != precision:
+        yield f"the plan is in {plan.precision}, {trained.path} in {precision}"
+    if plan.layout is not None and plan.layout.zero > 0:
+        yield f"the plan divides what the optimizer holds (ZeRO {plan.layout.zero}); every device of the run holds all"
+    if plan.max_usd is None and trained.max_usd is None:
+        yield "no price is known: nothing but its hours limits what the run costs"
+    if trained.backend == _TENSORFLOW and plan.accelerator:
+        yield "zenplan[tensorflow] is of processors: --venv names an environment that has CUDA"
+
+
+def _least(*values: float | None) -> float | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def _label(text: str) -> str:
+    """A name for the job, of that of a model or a file."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:38].rstrip("-")
+    return plain if NAME.fullmatch(plain) else f"run-{plain}"[:40].rstrip("-")
+
+
+def _write(found: Launched, overwrite: bool) -> None:
+    """All of them, what says so last. Raises UsageError: one was edited since it was written, or is somebody else's."""
+    written = {} if overwrite else _hashes(found.folder)
+    if not overwrite:
+        for name, text in found.files.items():
+            path = found.folder / name
+            if path.exists() and _sha256(_text(path)) not in (_sha256(text), written.get(name)):
+                what = "was edited since it was written" if name in written else "is there already"
+                raise UsageError(f"{path} {what}", "--overwrite replaces it; --out names another folder")
+    try:
+        found.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ZenplanError(f"{found.folder} cannot be made: {error.strerror}", "--out names another folder") from error
+    for name, text in found.files.items():
+        write_whole(found.folder / name, text)
+    from zenplan import documents
+
+    write_whole(found.folder / LAUNCH, documents.encode(documents.published(launch_document(found)), indent=2) + "\n")
+
+
+def _hashes(folder: Path) -> Mapping[str, str]:
+    """Of the files as they were written; none where nothing was."""
+    from zenplan import documents
+
+    path = folder / LAUNCH
+    if not path.exists():
+        return {}
+    try:
+        found = documents.decode(_text(path), LaunchDocument, str(path))
+    except DataError as error:
+        raise UsageError(
+            f"{path} is not as zenplan wrote it: {error.message}", "--overwrite replaces it, and all beside it"
+        ) from error
+    return {each.name: each.sha256 for each in found.files}
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path, str(path), _MOST_BYTES, "--out names another folder")
+    except InputFileError as error:
+        raise UsageError(error.message, "--out names another folder") from error
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
