@@ -85,6 +85,7 @@ def launch(
     """
     from zenplan.commands.launch.asked import Asked
     from zenplan.commands.launch.report import launch_report
+    from zenplan.commands.launch.submitting import hand_over
     from zenplan.commands.launch.use_case import launch as use_case
     from zenplan.commands.shared.output import loaded_plugins, say
     from zenplan.commands.shared.settings import resolved
@@ -96,4 +97,4 @@ def launch(
         found = use_case(asked, plugins)
         say(launch_report(found), settings["format"], plugins)
         if submit:
-            found.hand_over(settings["format"] == "json")
+            hand_over(found, settings["format"] == "json")

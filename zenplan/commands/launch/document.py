@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from msgspec import Meta
 
+from zenplan.commands.launch.launched import Launched
 from zenplan.commands.shared.document import Count, CountFromZero, Name, NotNegative, Positive
 from zenplan.documents import Document, fill
-
-if TYPE_CHECKING:
-    from zenplan.commands.launch.use_case import Launched
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 

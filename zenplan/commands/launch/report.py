@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from zenplan import units
-from zenplan.commands.launch.use_case import LAUNCH, Launched
+from zenplan.commands.launch.launched import LAUNCH, Launched
 from zenplan.domain.report import Column, Report, Table
 
 
@@ -28,14 +27,10 @@ def launch_report(found: Launched) -> Report:
     return Report(
         make_document=lambda: _document(found),
         make_records=lambda: _document(found).files,
-        verdict=f"{job.name} for {found.system} is in {_shown(found.folder)}.",
+        verdict=f"{job.name} for {found.system} is in {found.folder}/.",
         tables=(Table(columns=(Column(name="launch"), Column(name="")), rows=rows),),
         notes=tuple(f"{note[0].upper()}{note[1:]}." for note in found.notes),
     )
-
-
-def _shown(folder: Path) -> str:
-    return f"{folder}/"
 
 
 def _document(found: Launched) -> Any:

@@ -2,86 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
-import shlex
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from zenplan.adapters.files.regular_file import read_text
-from zenplan.adapters.files.whole_file import write_whole
 from zenplan.commands.launch.asked import Asked
-from zenplan.commands.launch.document import LaunchDocument, launch_document
+from zenplan.commands.launch.launched import LAUNCH, Launched
 from zenplan.commands.launch.planned import Planned, planned
 from zenplan.commands.launch.trained import RUN, Trained, read_trained, whole_path
+from zenplan.commands.launch.written import write_files
 from zenplan.commands.shared.tables import catalogue
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.launch.job import NAME, LaunchJob, Submission
-from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
+from zenplan.domain.launch.job import NAME, LaunchJob
+from zenplan.errors import DataError, NoFit, UnknownName, UsageError
 from zenplan.plugins import Plugins
 from zenplan.protocols import Engine
 from zenplan.units import HOUR_S
 from zenplan.version import __version__
 
-# What was written, with the hash of each file: the last one that is written.
-LAUNCH: Final = "launch.json"
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_MOST_BYTES: Final = 10_000_000
 # New starts on machines that can be taken away, unless --retries says another number (assumed).
 _SPOT_RETRIES: Final = 10
 _TENSORFLOW: Final = "tensorflow"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launched:
-    """What was written.
-
-    Attributes:
-        system: by name; job: that it runs.
-        folder: of the files; files: name to text.
-        submission: how they are handed over.
-        notes: what differs from the plan, and what the system does not do.
-    """
-
-    system: str
-    job: LaunchJob
-    folder: Path
-    files: Mapping[str, str]
-    submission: Submission
-    notes: tuple[str, ...]
-
-    @property
-    def next(self) -> str:
-        """The line that hands them over, for a shell."""
-        return f"cd {shlex.quote(str(self.folder))} && {shlex.join(self.submission.command)}"
-
-    def hand_over(self, quiet: bool) -> None:
-        """Run the system's client in the folder.
-
-        Args:
-            quiet: what it prints goes to stderr.
-
-        Raises:
-            ZenplanError: it is not installed, or ended badly; the files stay.
-        """
-        command, hint = self.submission.command, self.submission.install
-        client = shutil.which(command[0])
-        if client is None:
-            raise ZenplanError(f"{command[0]} is not on the PATH; the files are in {self.folder}", hint)
-        stream = sys.stderr if quiet else None
-        # The client of the system, without a shell: its words are ours.
-        done = subprocess.run([client, *command[1:]], cwd=self.folder, stdout=stream, check=False)  # noqa: S603
-        if done.returncode:
-            raise ZenplanError(
-                f"{shlex.join(command)} ended with {done.returncode}; the files are in {self.folder}",
-                f"what it said is above; its client: {hint}",
-            )
 
 
 def launch(asked: Asked, plugins: Plugins) -> Launched:
@@ -110,7 +54,7 @@ def launch(asked: Asked, plugins: Plugins) -> Launched:
         submission=submission,
         notes=(*_differences(plan, trained), *trained.notes(), *submission.notes),
     )
-    _write(found, asked.overwrite)
+    write_files(found, asked.overwrite)
     return found
 
 
@@ -209,50 +153,3 @@ def _label(text: str) -> str:
     """A name for the job, of that of a model or a file."""
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:38].rstrip("-")
     return plain if NAME.fullmatch(plain) else f"run-{plain}"[:40].rstrip("-")
-
-
-def _write(found: Launched, overwrite: bool) -> None:
-    """All of them, what says so last. Raises UsageError: one was edited since it was written, or is somebody else's."""
-    written = {} if overwrite else _hashes(found.folder)
-    if not overwrite:
-        for name, text in found.files.items():
-            path = found.folder / name
-            if path.exists() and _sha256(_text(path)) not in (_sha256(text), written.get(name)):
-                what = "was edited since it was written" if name in written else "is there already"
-                raise UsageError(f"{path} {what}", "--overwrite replaces it; --out names another folder")
-    try:
-        found.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ZenplanError(f"{found.folder} cannot be made: {error.strerror}", "--out names another folder") from error
-    for name, text in found.files.items():
-        write_whole(found.folder / name, text)
-    from zenplan import documents
-
-    write_whole(found.folder / LAUNCH, documents.encode(documents.published(launch_document(found)), indent=2) + "\n")
-
-
-def _hashes(folder: Path) -> Mapping[str, str]:
-    """Of the files as they were written; none where nothing was."""
-    from zenplan import documents
-
-    path = folder / LAUNCH
-    if not path.exists():
-        return {}
-    try:
-        found = documents.decode(_text(path), LaunchDocument, str(path))
-    except DataError as error:
-        raise UsageError(
-            f"{path} is not as zenplan wrote it: {error.message}", "--overwrite replaces it, and all beside it"
-        ) from error
-    return {each.name: each.sha256 for each in found.files}
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_text(path, str(path), _MOST_BYTES, "--out names another folder")
-    except InputFileError as error:
-        raise UsageError(error.message, "--out names another folder") from error
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
