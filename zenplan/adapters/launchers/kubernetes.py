@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,6 +35,7 @@ _RESOURCES: Final[Mapping[str, str]] = {
 }
 _IMAGE: Final = "python:3.12-slim"
 _FILES: Final = "/zenplan"
+_EXPANDED: Final = re.compile(r"\$+(?=\()|\${2,}")
 # How long the job is kept once it has ended, for its logs (assumed).
 _KEPT_S: Final = 86_400
 
@@ -140,8 +142,8 @@ def _pod(job: LaunchJob, options: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _literal(text: str) -> str:
-    """The text as it is: of ``$(NAME)`` Kubernetes would make a variable's value, and of a doubled dollar one."""
-    return text.replace("$$", "$$$$").replace("$(", "$$(")
+    """The text, for it to come out as it is: Kubernetes makes a value of ``$(NAME)``, and one dollar of two."""
+    return _EXPANDED.sub(lambda found: found[0] * 2, text)
 
 
 def _devices(job: LaunchJob) -> dict[str, Any]:
