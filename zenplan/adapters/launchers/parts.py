@@ -92,7 +92,7 @@ def check_shared(job: LaunchJob, system: str, volume: str) -> None:
 
 
 def to_yaml(*documents: Mapping[str, Any]) -> str:
-    """YAML that people can read: keys in their order, a text of several lines as such.
+    """YAML that people can read: keys in their order, a text of several lines as such, a line of shell on one.
 
     Raises:
         UsageError: PyYAML is not installed.
@@ -109,6 +109,6 @@ def to_yaml(*documents: Mapping[str, Any]) -> str:
 
     dumper.add_representer(str, text)
     written: str = yaml.dump_all(
-        documents, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120, explicit_start=len(documents) > 1
+        documents, Dumper=dumper, sort_keys=False, allow_unicode=True, width=10_000, explicit_start=len(documents) > 1
     )
     return written
