@@ -43,7 +43,8 @@ class Kinetic:
             "accelerator": accelerator(job),
             "spot": job.spot,
             "shared": job.shared,
-            "volume": job.volume,
+            # Without the slash Kinetic takes it for a file.
+            "volume": f"{job.volume.rstrip('/')}/",
             "options": dict(options),
             "files": [*job.files, NODE],
             "command": job.command,

@@ -64,9 +64,8 @@ class SkyPilot:
             resources["image_id"] = f"docker:{job.image}"
         lines = [
             "set -e",
-            "export NODE_RANK=$SKYPILOT_NODE_RANK",
-            'export MASTER_ADDR="$(echo "$SKYPILOT_NODE_IPS" | head -n 1)"',
-            f"export MASTER_PORT={port(job)}",
+            'MASTER_ADDR=$(echo "$SKYPILOT_NODE_IPS" | head -n 1)',
+            f"export MASTER_ADDR MASTER_PORT={port(job)} NODE_RANK=$SKYPILOT_NODE_RANK",
             on_node(job),
         ]
         task = {

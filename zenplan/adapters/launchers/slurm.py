@@ -49,8 +49,9 @@ class Slurm:
             *exports(job),
             # srun takes it from its own variable alone (Slurm 22.05 and later).
             *(["export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK"] if "cpus-per-task" in job.options else []),
-            'export MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"',
-            f"export MASTER_PORT={port}",
+            'MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
+            f"MASTER_PORT={port}",
+            "export MASTER_ADDR MASTER_PORT",
             shlex.join(step),
             "code=$?",
             # A run whose machine is taken says so; scancel and an error are no reason to begin again.
