@@ -184,7 +184,7 @@ def row(system: str, work: Path) -> Iterator[str]:
             yield "refused"
             continue
         environment = {"PATH": f"{python.parent}:{os.environ['PATH']}", "HOME": str(work)}
-        words = [python, "-c", told.check, str(folder)]
+        words = [str(python), "-c", told.check, str(folder)]
         done = subprocess.run(
             words, cwd=work, env=environment, capture_output=True, text=True, timeout=300, check=False
         )

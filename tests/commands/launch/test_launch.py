@@ -184,9 +184,10 @@ def test_layouts_that_cannot_be_run_are_refused(degree: str, plan: dict[str, Any
 
 def test_tensor_parallelism_is_of_jax(plan: dict[str, Any], called: Callable[..., Any]) -> None:
     change(plan, tp=8)
-    assert called("launch", "plan.json", "--on", "slurm").code == 3
+    assert called("launch", "plan.json", "--on", "slurm").code == 2
     Path("run.toml").write_text(RUN.replace("torch", "jax"), encoding="utf-8")
     job = document(called, "plan.json", "--on", "slurm")["job"]
+    assert flag(job["command"], "--tensor-parallel") == "8"
     assert "jax[cuda12]" in job["requirements"]
 
 
@@ -214,7 +215,9 @@ def test_tensor_parallelism_is_of_jax(plan: dict[str, Any], called: Callable[...
         ("batch", ("--on", "slurm"), 2),
         ("backend", ("--on", "slurm"), 2),
         ("unknown", ("--on", "slurm"), 2),
-        ("tensorflow", ("--on", "slurm"), 3),
+        ("tensorflow", ("--on", "slurm"), 2),
+        ("workers", ("--on", "slurm"), 2),
+        ("devices", ("--on", "slurm"), 2),
         ("search", ("--on", "slurm"), 2),
         ("empty", ("--on", "slurm"), 2),
     ],
@@ -227,6 +230,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         "backend": RUN.replace('backend = "torch"', ""),
         "unknown": RUN.replace('"torch"', '"torhc"'),
         "tensorflow": RUN.replace('"torch"', '"tensorflow"'),
+        "workers": RUN + "workers = 2\n",
+        "devices": RUN + "devices = 2\n",
         "search": RUN + "[search]\ntrials = 2\n[search.fields]\nlearning_rate = [1e-3, 1e-4]\n",
         "empty": "[data]\ndata = 'corpus'\n",
     }

@@ -60,6 +60,11 @@ class Planned:
     precision: str | None = None
     layout: LayoutDocument | None = None
 
+    @property
+    def tensor_parallel(self) -> dict[str, int]:
+        """The flag of a run whose matrices are divided; none of another."""
+        return {"tensor_parallel": self.layout.tp} if self.layout is not None and self.layout.tp > 1 else {}
+
 
 class _Head(msgspec.Struct):
     schema: str = ""

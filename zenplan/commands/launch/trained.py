@@ -24,6 +24,7 @@ from zenplan.version import __version__
 RUN: Final = "run.toml"
 # Kubernetes keeps it in a ConfigMap, of 1 MiB in all.
 _MOST_BYTES: Final = 500_000
+_TOGETHER: Final = ("workers", "devices", "tensor_parallel")
 _HINT: Final = "'zenplan train init decoder run.toml' writes one; --train names another"
 
 
@@ -42,6 +43,7 @@ class Trained:
         backend: the engine's name.
         batch: samples of a step; None for the model's own.
         max_usd, max_hours: of the file.
+        together: what it says of workers and devices, by flag.
     """
 
     path: Path
@@ -51,6 +53,7 @@ class Trained:
     batch: int | None
     max_usd: float | None
     max_hours: float | None
+    together: Mapping[str, Any]
 
     def moved(self, shared: str) -> tuple[str, ...]:
         """The flags that name its files as the nodes do: those below its folder are below ``shared``; with none, nodes see
@@ -119,14 +122,15 @@ def read_trained(path: Path, engines: Sequence[Engine]) -> tuple[Trained, Engine
     engine = next((each for each in engines if each.name == name), None)
     if engine is None:
         raise UnknownName("backend", str(name), (each.name for each in engines))
-    limits = parsed_train({key: table[key] for key in ("max_usd", "max_hours") if key in table})
+    known = parsed_train({key: table[key] for key in ("max_usd", "max_hours", *_TOGETHER) if key in table})
     found = Trained(
         path=path,
         text=text,
         given={**request, **table},
         backend=engine.name,
         batch=parsed(request).get("batch"),
-        max_usd=limits.get("max_usd"),
-        max_hours=limits.get("max_hours"),
+        max_usd=known.get("max_usd"),
+        max_hours=known.get("max_hours"),
+        together={name: known[name] for name in _TOGETHER if name in known},
     )
     return found, engine

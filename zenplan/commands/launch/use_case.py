@@ -14,9 +14,10 @@ from zenplan.commands.launch.planned import Planned, planned
 from zenplan.commands.launch.trained import RUN, Trained, read_trained, whole_path
 from zenplan.commands.launch.written import write_files
 from zenplan.commands.shared.tables import catalogue
+from zenplan.commands.train.together import together_of
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.launch.job import NAME, LaunchJob
-from zenplan.errors import DataError, NoFit, UnknownName, UsageError
+from zenplan.domain.launch.job import NAME, PORT, LaunchJob
+from zenplan.errors import DataError, UnknownName, UsageError
 from zenplan.plugins import Plugins
 from zenplan.protocols import Engine
 from zenplan.units import HOUR_S
@@ -80,7 +81,10 @@ def _job(
     usd = asked.max_usd or _least(trained.max_usd, plan.max_usd)
     name = asked.name or _label(plan.name or trained.path.stem)
     run = asked.run_folder or f"{asked.shared or whole_path(folder)}/{name}"
-    limits = ["--max-hours", f"{math.ceil(hours * 1e4) / 1e4:.4f}"]
+    limits = [
+        word for name, value in plan.tensor_parallel.items() for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    limits += ["--max-hours", f"{math.ceil(hours * 1e4) / 1e4:.4f}"]
     limits += ["--max-usd", f"{math.ceil(usd * 100) / 100:.2f}"] if usd is not None else []
     limits += ["--usd-per-hour", f"{plan.usd_per_h:.4f}"] if plan.usd_per_h is not None else []
     program = f"{asked.venv.rstrip('/')}/bin/zenplan" if asked.venv else "zenplan"
@@ -117,17 +121,19 @@ def _job(
 
 
 def _check(plan: Planned, trained: Trained) -> None:
-    """Raise where the run cannot be laid out as the plan has it."""
+    """Raise UsageError where ranks could not train it together: each of them would say the same once it is there."""
     ranks = plan.nodes * plan.node_ranks
-    if trained.batch is not None and trained.batch < ranks:
-        raise UsageError(f"a batch of {trained.batch} samples is less than one for each of {ranks} ranks", "--train")
-    if plan.layout is not None and plan.layout.tp > 1 and trained.backend != "jax":
-        raise NoFit(
-            f"zenplan train runs tensor parallelism on jax alone, and {trained.path} has {trained.backend}",
-            'backend = "jax"; or an estimate of fewer devices, of data parallelism alone',
+    texts = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "there", **dict.fromkeys(("RANK", "LOCAL_RANK"), "0")}
+    together = together_of(
+        {**trained.together, **plan.tensor_parallel}, trained.backend, {**texts, "MASTER_PORT": str(PORT)}
+    )
+    if together.devices > 1 and ranks > 1:
+        raise UsageError(f"{trained.path} has devices, and each of {ranks} ranks has one", "leave devices out")
+    if trained.batch is not None and trained.batch % together.replicas:
+        raise UsageError(
+            f"a batch of {trained.batch} samples is no multiple of the plan's {together.replicas} replicas",
+            f"another batch in {trained.path}, and in the plan",
         )
-    if trained.backend == _TENSORFLOW and plan.nodes > 1:
-        raise NoFit("tensorflow trains on one machine alone", 'backend = "jax" or "torch"')
 
 
 def _differences(plan: Planned, trained: Trained) -> Iterator[str]:
