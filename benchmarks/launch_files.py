@@ -105,7 +105,6 @@ json.dump(job, open("job.json", "w"))
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 cluster.add_node(num_cpus=1)
 ray.init(address=cluster.address, runtime_env={"working_dir": "."}, log_to_driver=False)
-sys.path.insert(0, ".")
 import ray_job
 code = ray_job.main()
 ray.shutdown()
@@ -183,7 +182,7 @@ def row(system: str, work: Path) -> Iterator[str]:
         if not written(system, case, folder):
             yield "refused"
             continue
-        environment = {"PATH": f"{python.parent}:{os.environ['PATH']}", "HOME": str(work)}
+        environment = {"PATH": f"{python.parent}:{os.environ['PATH']}", "HOME": str(work), "PYTHONPATH": str(folder)}
         words = [str(python), "-c", told.check, str(folder)]
         done = subprocess.run(
             words, cwd=work, env=environment, capture_output=True, text=True, timeout=300, check=False

@@ -80,8 +80,8 @@ def launch(
     \b
     Examples:
       zenplan launch plan.json --on slurm --option partition=gpu
-      zenplan launch plan.json --on skypilot --shared /shared --volume s3://runs --spot
-      zenplan launch run.toml --on slurm --nodes 2 --gpus-per-node 8 --gpu H100 --max-hours 24
+      zenplan launch plan.json --on dstack --shared /data --volume runs --spot
+      zenplan launch run.toml --on slurm --nodes 2 --max-hours 24
     """
     from zenplan.commands.launch.asked import Asked
     from zenplan.commands.launch.report import launch_report

@@ -71,27 +71,14 @@ def _job(
 ) -> LaunchJob:
     device = None if sheet is not None and sheet.threads is not None else sheet
     _check(plan, trained)
-    spot = plan.spot
-    hours = asked.max_hours or _least(trained.max_hours, plan.max_duration_s and plan.max_duration_s / HOUR_S)
-    if hours is None:
-        raise UsageError(
-            "nothing says how long the run may take, and nobody should be billed for longer",
-            "--max-hours says it; a plan of 'zenplan estimate' does too",
-        )
+    hours = _hours(asked, plan, trained)
     usd = asked.max_usd or _least(trained.max_usd, plan.max_usd)
     name = asked.name or _label(plan.name or trained.path.stem)
     run = asked.run_folder or f"{asked.shared or whole_path(folder)}/{name}"
-    limits = [
-        word for name, value in plan.tensor_parallel.items() for word in (f"--{name.replace('_', '-')}", str(value))
-    ]
-    limits += ["--max-hours", f"{math.ceil(hours * 1e4) / 1e4:.4f}"]
-    limits += ["--max-usd", f"{math.ceil(usd * 100) / 100:.2f}"] if usd is not None else []
-    limits += ["--usd-per-hour", f"{plan.usd_per_h:.4f}"] if plan.usd_per_h is not None else []
-    program = f"{asked.venv.rstrip('/')}/bin/zenplan" if asked.venv else "zenplan"
     try:
         return LaunchJob(
             name=name,
-            command=(program, "train", RUN, "--out", run, "--autoresume", *trained.moved(asked.shared or ""), *limits),
+            command=_command(asked, plan, trained, run, hours, usd),
             files={RUN: trained.text},
             nodes=plan.nodes,
             node_ranks=plan.node_ranks,
@@ -104,8 +91,8 @@ def _job(
             volume=asked.volume or "",
             run_folder=run,
             port=asked.port,
-            spot=spot,
-            retries=asked.retries if asked.retries is not None else _SPOT_RETRIES if spot else 0,
+            spot=plan.spot,
+            retries=asked.retries if asked.retries is not None else _SPOT_RETRIES if plan.spot else 0,
             requirements=() if asked.venv else trained.requirements(engine, device.vendor if device else ""),
             image=asked.image or "",
             options=asked.options,
@@ -118,6 +105,39 @@ def _job(
     except DataError as error:
         # All of it was given.
         raise UsageError(error.message.removeprefix("job: "), "'zenplan launch --help' says what is taken") from error
+
+
+def _hours(asked: Asked, plan: Planned, trained: Trained) -> float:
+    """That the run may take. Raises UsageError: nothing says it."""
+    found = asked.max_hours or _least(trained.max_hours, plan.max_duration_s and plan.max_duration_s / HOUR_S)
+    if found is None:
+        raise UsageError(
+            "nothing says how long the run may take, and nobody should be billed for longer",
+            "--max-hours says it; a plan of 'zenplan estimate' does too",
+        )
+    return found
+
+
+def _command(
+    asked: Asked, plan: Planned, trained: Trained, run: str, hours: float, usd: float | None
+) -> tuple[str, ...]:
+    """The words that each rank is started with: flags come before the file, and limits are rounded up.
+
+    Args:
+        asked: what was asked for.
+        plan: whose layout and price it has.
+        trained: what is trained.
+        run: the folder of the run.
+        hours, usd: its limits.
+    """
+    program = f"{asked.venv.rstrip('/')}/bin/zenplan" if asked.venv else "zenplan"
+    words = [program, "train", RUN, "--out", run, "--autoresume", *trained.moved(asked.shared or "")]
+    for name, value in plan.tensor_parallel.items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    words += ["--max-hours", f"{math.ceil(hours * 1e4) / 1e4:.4f}"]
+    words += ["--max-usd", f"{math.ceil(usd * 100) / 100:.2f}"] if usd is not None else []
+    words += ["--usd-per-hour", f"{plan.usd_per_h:.4f}"] if plan.usd_per_h is not None else []
+    return tuple(words)
 
 
 def _check(plan: Planned, trained: Trained) -> None:
