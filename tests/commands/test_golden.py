@@ -81,6 +81,8 @@ COMMANDS = {
     "help_federate": ("federate", "--help"),
     "help_export": ("export", "--help"),
     "train_init_decoder": ("train", "init", "decoder", "-"),
+    "help_watch": ("watch", "--help"),
+    "help_stop": ("stop", "--help"),
     "help_runs": ("runs", "--help"),
     **{f"help_runs_{name}": ("runs", name, "--help") for name in ("list", "show", "compare", "rm")},
     "prices_doctor": ("prices", "doctor"),
