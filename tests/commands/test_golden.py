@@ -81,6 +81,7 @@ COMMANDS = {
     "help_federate": ("federate", "--help"),
     "help_export": ("export", "--help"),
     "train_init_decoder": ("train", "init", "decoder", "-"),
+    "help_launch": ("launch", "--help"),
     "help_watch": ("watch", "--help"),
     "help_stop": ("stop", "--help"),
     "help_runs": ("runs", "--help"),
