@@ -24,6 +24,7 @@ from zenplan.commands.explain.use_case import Wanted, explained
 from zenplan.commands.runs.use_case import Entry, entry
 from zenplan.commands.train.ending import limits
 from zenplan.commands.train.finished import FinishedRun, finished_run
+from zenplan.commands.train.judged import warnings
 from zenplan.commands.train.report import train_report
 from zenplan.domain.measured.explanation import GRADIENTS, OCCLUSION
 from zenplan.domain.report import Column, Report, Table
@@ -78,7 +79,9 @@ def _outcome(found: Entry) -> Iterator[Markup]:
     if tables:
         yield _section("Metrics", _tables(*tables))
     beside = tuple(replace(each, title="") for each in report.tables if each.title == "predicted and actual")
-    lines = (element("li", note) for note in report.notes)
+    # What is held against the figures stands among the limits.
+    against = set(warnings(found.result))
+    lines = (element("li", note) for note in report.notes if note not in against)
     yield _section("Predicted and actual", _tables(*beside), element("ul", *lines))
 
 
