@@ -108,7 +108,8 @@ def _card(card: DataCard) -> Iterator[Markup]:
         dropped = tuple((each.what, f"{each.count:,}", each.why) for each in card.dropped)
         columns = (Column(name="left out"), Column(name="count", numeric=True), Column(name="why"))
         yield _tables(Table(columns=columns, rows=dropped))
-    yield element("ul", *(element("li", note) for note in card.notes))
+    unused = (f"Not learned from: {card.unused_columns}.",) if card.unused else ()
+    yield element("ul", *(element("li", note) for note in (*unused, *card.notes)))
     yield element("p", f"Fingerprint of the prepared data: {card.fingerprint}")
 
 

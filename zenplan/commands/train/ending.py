@@ -176,6 +176,8 @@ def _data(asked: Asked) -> Iterator[str]:
     yield f"- from `{card.source}`: {units.many(card.records, 'record')} of {units.many(card.files, 'file')}, {card.what}"
     for each in card.dropped:
         yield f"- {each.count:,} {each.what} were dropped: {each.why}"
+    if card.unused:
+        yield f"- not learned from: {card.unused_columns}"
     for note in card.notes:
         yield f"- {note}"
     yield f"- data card: `{Path(data.folder) / 'card.json'}`"

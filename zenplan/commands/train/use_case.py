@@ -23,6 +23,7 @@ from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
+from zenplan.commands.train.data import left_out
 from zenplan.commands.train.ending import came_out, keep
 from zenplan.commands.train.predict import World, before_the_run, spaced, tariff_of
 from zenplan.commands.train.screen import Screen
@@ -204,6 +205,8 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
         supervisor.keep_prediction(prediction)
     supervisor.keep_job(supervisor.asked)
     supervisor.write_status()
+    if line := left_out(asked.data):
+        supervisor.say("data", line, {})
     return supervisor
 
 
