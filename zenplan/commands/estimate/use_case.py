@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import making_of, site_of
-from zenplan.commands.estimate.around import around_of, machines_for
+from zenplan.commands.estimate.around import around_of, machines_for, together
 from zenplan.commands.estimate.offers import Selection, matching, paid_anyway, select
 from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
@@ -29,6 +29,7 @@ from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.provenance import Fact, Origin
+from zenplan.domain.training.follow_up import SERVE
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
@@ -77,10 +78,12 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
     standing_by = paid_anyway(known.tables, best.quote.offer)
     notices = (*_unread(given), *search.looked.selection.notices, *standing_by)
     left_out = (*fewer, *evidence.notes, *notices, *search.looked.selection.left_out)
-    stated = (*wish.facts(request), *evidence.facts(_used(ranked)), *machine_facts(request, known.catalogue, ranked))
+    fitted = (*evidence.facts(_used(ranked)), *machine_facts(request, known.catalogue, ranked))
+    stated = (*_served(request, search, known), *wish.facts(request), *fitted)
     return Answer(
         request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
         today=known.today,
+        of_day_s=known.of_day_s,
         plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *stated, *_followed(found))),
         operations=known.operations,
         ranked=ranked,
@@ -115,6 +118,13 @@ def _followed(found: Market) -> Iterator[Fact]:
     """What was taken of what follows the training."""
     if found.around.following is not None:
         yield from found.around.following.facts(found.plan)
+
+
+def _served(request: Request, search: _Searched, known: Known) -> Iterator[Fact]:
+    """By what plans are ranked where the model is served too."""
+    if any(each.name == SERVE for each in request.then):
+        alone = _searched(replace(request, then=()), known)
+        yield together(request, (search.looked.found, search.ranking), (alone.looked.found, alone.ranking))
 
 
 def _project(given: Request, plan: TrainingPlan, best: Ranked, today: date) -> Project:

@@ -17,7 +17,6 @@ from zenplan.commands.shared.options import one_of, read_flag, whole
 from zenplan.commands.shared.rents import is_doubtful, lead, rents
 from zenplan.commands.shared.tables import lowered
 from zenplan.domain.answer.serving import Service, Serving, Wanted
-from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
 from zenplan.domain.provenance import Fact, Origin
@@ -27,7 +26,7 @@ from zenplan.domain.serving.efficiency import ServingFit
 from zenplan.domain.serving.model import ServedModel
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
-from zenplan.planning.serving.groups import GENERATION, groups_of
+from zenplan.planning.serving.groups import groups_of, seen_on
 from zenplan.planning.serving.served import served_model
 from zenplan.planning.serving.service import BUSY, Sized, around, even_rate_per_s, sized
 from zenplan.planning.serving.steady import Loaded
@@ -192,7 +191,7 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
     # A model that generates no text may have no length that could be asked for.
     served_model(lowered(known.families, asked.model))
     model = served_model(lowered(known.families, {**asked.model, "seq_len": 16}))
-    fit = _for(read_serving(), sheet)
+    fit = seen_on(read_serving(), sheet)
     tried = [_tried(asked, model, fit, known, sheet, tp) for tp in _degrees(asked, model, sheet)]
     services = _services(asked, fit, known, tables, tried)
     if not services:
@@ -208,22 +207,6 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
         fresh=_fresh(asked, fit, known, tables, tried) if is_doubtful(services[0].offer, known.today) else None,
         left_out=too_old(tables),
     )
-
-
-# Of a range, where no serving on the accelerator's generation was published: our assumption.
-_UNSEEN: Final = 2.0
-
-
-def _for(fit: ServingFit, sheet: Accelerator) -> ServingFit:
-    """The fit with its ranges for an accelerator: wider where none of its generation was in it."""
-    if f"{GENERATION}/{sheet.architecture}" in fit.all["memory"].factors:
-        return fit
-
-    def wider(interval: Interval) -> Interval:
-        basis = f"{interval.basis}; twice as wide, as none is on {sheet.architecture}"
-        return replace(interval, new=_UNSEEN * interval.new, known=_UNSEEN * interval.known, basis=basis)
-
-    return replace(fit, throughput=wider(fit.throughput), ttft=wider(fit.ttft), tpot=wider(fit.tpot))
 
 
 def _check_size(best: Service, sheet: Accelerator) -> None:
