@@ -12,6 +12,7 @@ from typing import Final
 from zenplan import units
 from zenplan.adapters.tables.serving import read_serving
 from zenplan.commands.estimate.own import own_table
+from zenplan.commands.shared.ages import ask_first, days_old
 from zenplan.commands.shared.data_bytes import data_bytes
 from zenplan.commands.shared.filters import Filters, filtered
 from zenplan.commands.shared.known import Known
@@ -118,7 +119,7 @@ def _cheapest(offers: Offers, plan: TrainingPlan, catalogue: Catalogue, today: d
     least = {over: min(held, key=partial(counted, over=over)) for over in _OVER_WEIGHTS.ends}
     rates = [usd_per_h(place, over) for over, place in least.items()]
     over, place = _OVER_WEIGHTS.mid, least[_OVER_WEIGHTS.mid]
-    why = _told(offers, place, machines(place, over), weights * over)
+    why = f"{_told(offers, place, machines(place, over), weights * over)}{_asked_first(offers, place, today)}"
     low, mid, high = sorted(rates)
     sheet = next(each for each in catalogue if each.name == offers.patterns[offers.pattern[place]].instance.accelerator)
     answering = _copies(plan, sheet)
@@ -157,6 +158,13 @@ def _rate(offers: Offers, place: int) -> float:
 def _is_old(offers: Offers, place: int, today: date) -> bool:
     like = offers.spot_like if math.isnan(offers.on_demand[place]) else offers.on_demand_like
     return offers.dated[like[place]].is_old(today)
+
+
+def _asked_first(offers: Offers, place: int, today: date) -> str:
+    """What is not sure of a machine or its price; empty where all is."""
+    offer = offers[place]
+    told = ask_first(bool(offer.guess), days_old(offer.on_demand or offer.spot, today))
+    return f". {told.removesuffix('.')}" if told else ""
 
 
 def _told(offers: Offers, place: int, machines: int, needed: float) -> str:
