@@ -75,6 +75,7 @@ class ExplanationDocument(Document, tag_field="schema", tag="zenplan.explanation
     samples: Annotated[tuple[SampleExplanationDocument, ...], Meta(description="Empty of permutation.")]
     importance: Annotated[ImportanceDocument | None, Meta(description="Of permutation.")]
     checks: Annotated[tuple[CheckDocument, ...], Meta(description="Whether it can be believed.")]
+    not_checked: Annotated[str, Meta(description="What could not be checked, and why; empty where all was.")]
 
 
 def explanation_document(found: Explanation) -> ExplanationDocument:
@@ -112,6 +113,7 @@ def explanation_document(found: Explanation) -> ExplanationDocument:
             CheckDocument(name=each.name, value=each.value, most=each.most, passed=each.passed, why=each.why)
             for each in found.checks
         ),
+        not_checked=found.not_checked,
     )
 
 

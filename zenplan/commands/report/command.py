@@ -49,7 +49,13 @@ def report(
         from zenplan.adapters.page.page import page
         from zenplan.commands.estimate.saved_plan import read_plan
         from zenplan.documents import published
+        from zenplan.errors import UsageError
 
+        if not made_from.exists():
+            raise UsageError(
+                f"'{subject}' is neither the file of a plan nor a run",
+                "a plan that 'zenplan estimate --save plan.json' wrote, or a run's folder or id, four letters of it at least",
+            )
         text = page(published(read_plan(made_from)))
     if output is None or output == "-":
         write(sys.stdout, text)

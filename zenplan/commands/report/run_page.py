@@ -132,7 +132,8 @@ def _of_model(run: FinishedRun, tell: Tell) -> Iterator[Markup]:
     report = explanation_report(found)
     checks = tuple(each for each in report.tables if each.title == "checks")
     verdict = element("p", element("strong", report.verdict))
-    yield _section("What its answers come from", verdict, explanations.sections(found), _tables(*checks))
+    missing = (element("p", f"Of its checks, {found.not_checked}."),) if found.not_checked else ()
+    yield _section("What its answers come from", verdict, explanations.sections(found), _tables(*checks), *missing)
 
 
 def _written(run: FinishedRun, reader: Preprocessor, tell: Tell) -> str:

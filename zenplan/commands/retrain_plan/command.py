@@ -15,7 +15,9 @@ def _option(text: str, metavar: str) -> Any:
 
 
 def retrain_plan(
-    run: Annotated[str, typer.Argument(help="A finished run: its id, or its folder.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="A finished run: its id, four letters of it at least, or its folder.", metavar="RUN")
+    ],
     decay: Annotated[
         str | None, _option("Share of the metric that is lost, as in 1%/week, 0.5%:1%:2%/week.", "RATE")
     ] = None,

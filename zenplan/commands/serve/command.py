@@ -18,7 +18,10 @@ def _large(text: str, metavar: str, name: str) -> Any:
 
 
 def serve(
-    run: Annotated[Text, typer.Argument(help="A finished run: its id, or its folder.", metavar="[RUN]")] = None,
+    run: Annotated[
+        Text,
+        typer.Argument(help="A finished run: its id, four letters of it at least, or its folder.", metavar="[RUN]"),
+    ] = None,
     host: Annotated[str, _option("Address to listen on.", "ADDRESS", "--host")] = "127.0.0.1",
     port: Annotated[str, _option("0 for any that is free.", "COUNT", "--port")] = "8000",
     max_batch: Annotated[str, _option("Samples, or texts, of a call at most.", "COUNT", "--max-batch")] = "32",

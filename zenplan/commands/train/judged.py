@@ -23,9 +23,9 @@ def warnings(result: RunResult) -> Iterator[str]:
     part = result.judged
     values, known = result.metrics.get(part, {}), result.baselines.get(part, {})
     if result.no_better:
-        against = ", ".join(f"{name} {_pair(values[name], known[name])}" for name in result.no_better)
+        against = " and ".join(f"{name}, {_pair(values[name], known[name])}" for name in result.no_better)
         yield (
-            f"On {part} data it is no better than a guess that looks at no input: {against}. A lower --learning-rate, "
+            f"On {part} data it is no better than a guess that looks at no input in {against}. A lower --learning-rate, "
             "inputs of a like scale or more steps may help."
         )
     elif "loss" not in known and None not in (result.first_loss, result.last_loss) and _rose(result):
