@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from zenplan import units
-from zenplan.domain.measured.compression import ACCURACY, PRUNE, Compression, Version
+from zenplan.domain.measured.compression import PRUNE, Compression, Version
+from zenplan.domain.measured.training_run import ACCURACY
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 

@@ -22,8 +22,9 @@ from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.run_folder.exports import COMPARISON, COMPARISON_SVG, add_export, manifest_of, tokenizer_of
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.compress.from_flags import Asked
-from zenplan.domain.measured.compression import ACCURACY, DISTILL, MERGE, PRUNE, Compression, Version
+from zenplan.domain.measured.compression import DISTILL, MERGE, PRUNE, Compression, Version
 from zenplan.domain.measured.export import WRITTEN, Export, ModelInput, Scores
+from zenplan.domain.measured.training_run import ACCURACY
 from zenplan.domain.training.forms import INT8, KERAS, file_name
 from zenplan.errors import FailureKind, ZenplanError
 from zenplan.units import HOUR_S

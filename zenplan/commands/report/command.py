@@ -54,7 +54,7 @@ def report(
         if not made_from.exists():
             raise UsageError(
                 f"'{subject}' is neither the file of a plan nor a run",
-                "a plan that 'zenplan estimate --save plan.json' wrote, or a run's folder or id, four letters of it at least",
+                "a plan that 'estimate --save plan.json' wrote, or a run's folder, or its id, four letters at least",
             )
         text = page(published(read_plan(made_from)))
     if output is None or output == "-":

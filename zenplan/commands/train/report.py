@@ -91,8 +91,8 @@ def run_record(result: RunResult) -> Mapping[str, Any]:
 
 def _verdict(result: RunResult) -> str:
     status = result.status
-    why = f"{_WHY.get(status.reason, '')}{', no better than a guess in ' + ' and '.join(result.no_better) if result.no_better else ''}"
-    where = f"{status.name} on {status.backend}: {status.state}{why}"
+    worse = f", no better than a guess in {' and '.join(result.no_better)}" if result.no_better else ""
+    where = f"{status.name} on {status.backend}: {status.state}{_WHY.get(status.reason, '')}{worse}"
     done = "" if status.state == FINISHED else f" at step {status.step:,} of {status.steps:,}"
     usd = "" if status.usd is None else f", {units.usd(status.usd)}"
     return f"{where}{done}, {units.duration(status.spent.total_s)}{usd}."
