@@ -26,7 +26,8 @@ _LAW: Final = "Muennighoff et al. 2023, arXiv 2305.16264"
 def judgement(plan: TrainingPlan) -> tuple[str, ...]:
     """What a careful colleague would say about the amount; nothing where all is as usual."""
     lines: list[str] = []
-    if is_language(plan.workload) and plan.method == "full":
+    # What is known of text says nothing of other sequences.
+    if is_language(plan.workload) and plan.method == "full" and not plan.workload.data_kind:
         share = plan.tokens / recipe.recipe_for(plan.workload).optimum
         lines += [*_against_the_optimum(plan, share), *_repeated(plan, share)]
     return (*lines, *_cut(plan), *_steps(plan))
