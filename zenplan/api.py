@@ -117,7 +117,7 @@ def estimate(
         tokens: to train on, as in "300B".
         dataset_size: bytes of text, as in "1TB", instead of ``tokens``.
         samples: images, texts or other samples of the data set.
-        data_kind: what the texts of ``samples`` are: chat, instructions, reasoning, documents, code or books.
+        data_kind: what the texts of ``samples`` are: chat, instructions, reasoning, documents, proteins, code or books.
         padding: of the positions of a batch, the share that is padding, as in 0.3 or "30%"; None for packed texts.
         data: a text, JSONL, Parquet or CSV file, or a folder of them or of images, which is counted.
         text_column: of these data, the column or key of the text; the longest where it is not known by its name.

@@ -179,7 +179,8 @@ _DATA: Final = (
     Flag(
         name="data_kind",
         metavar="KIND",
-        help="Kind of the texts of --samples, for their length: chat, instructions, reasoning, documents, code, books.",
+        help="Kind of the texts of --samples, for their length: chat, instructions, reasoning, documents, code, books, "
+        "proteins.",
         parse=_data_kind,
     ),
     Flag(
