@@ -134,6 +134,8 @@ def dry_run(
         folder: of a run that is thrown away.
     """
     if not _rehearses(asked, world):
+        if line := left_out(asked.data):
+            screen.tell("data", line, {})
         return _before(asked, world, began_s)
     with ExitStack() as stack:
         lock = stack.enter_context(writing(folder, True))
