@@ -74,12 +74,15 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
     ranked = tuple(quotes[i] for i in ranking.order)
     best = ranked[0]
     case = Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)
-    fewer = _fewer(request, found, ranking.order[0], evidence)
-    standing_by = paid_anyway(known.tables, best.quote.offer)
-    notices = (*_unread(given), *search.looked.selection.notices, *standing_by)
-    left_out = (*fewer, *evidence.notes, *notices, *search.looked.selection.left_out)
-    fitted = (*evidence.facts(_used(ranked)), *machine_facts(request, known.catalogue, ranked))
-    stated = (*_served(request, search, known), *wish.facts(request), *fitted)
+    notices = (*_unread(given), *search.looked.selection.notices, *paid_anyway(known.tables, best.quote.offer))
+    left_out = (
+        *_fewer(request, found, ranking.order[0], evidence),
+        *evidence.notes,
+        *notices,
+        *search.looked.selection.left_out,
+    )
+    machines = machine_facts(request, known.catalogue, ranked)
+    stated = (*_served(request, search, known), *wish.facts(request), *evidence.facts(_used(ranked)), *machines)
     return Answer(
         request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
         today=known.today,
