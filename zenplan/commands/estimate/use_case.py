@@ -75,12 +75,6 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
     best = ranked[0]
     case = Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)
     notices = (*_unread(given), *search.looked.selection.notices, *paid_anyway(known.tables, best.quote.offer))
-    left_out = (
-        *_fewer(request, found, ranking.order[0], evidence),
-        *evidence.notes,
-        *notices,
-        *search.looked.selection.left_out,
-    )
     machines = machine_facts(request, known.catalogue, ranked)
     stated = (*_served(request, search, known), *wish.facts(request), *evidence.facts(_used(ranked)), *machines)
     return Answer(
@@ -100,11 +94,19 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         sensitivity=effects(case) if sensitive else (),
         project=_project(given, plan, best, known.today),
         notices=notices,
-        left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
+        left_out=_left_out(request, search, notices, known.today),
         here=_here(plan, known.calibrations),
         federation=_federation(request, plan, best, known),
         judgement=(*((size.said,) if size else ()), *judgement(plan)),
     )
+
+
+def _left_out(request: Request, search: _Searched, notices: tuple[str, ...], today: date) -> tuple[str, ...]:
+    """What was not quoted, or not used, and why, a line each."""
+    looked, ranking = search.looked, search.ranking
+    fewer = _fewer(request, looked.found, ranking.order[0], looked.evidence)
+    not_quoted = _not_quoted(request, looked.found, ranking, today)
+    return (*fewer, *looked.evidence.notes, *notices, *looked.selection.left_out, *not_quoted)
 
 
 def _federation(request: Request, plan: TrainingPlan, best: Ranked, known: Known) -> Federation | None:

@@ -60,10 +60,10 @@ def report(
 
 
 def _check_there(plan: Path) -> None:
-    from zenplan.errors import UsageError
+    from zenplan.errors import InputFileError
 
     if not plan.exists():
-        raise UsageError(
+        raise InputFileError(
             f"'{plan}' is neither the file of a plan nor a run",
             "a plan that 'estimate --save plan.json' wrote, or a run's folder, or its id, four letters at least",
         )
