@@ -60,10 +60,12 @@ def report(
 
 
 def _check_there(plan: Path) -> None:
+    import os
+
     from zenplan.errors import InputFileError
 
-    if not plan.exists():
+    if not os.path.lexists(plan):
         raise InputFileError(
-            f"'{plan}' is neither the file of a plan nor a run",
+            f"'{str(plan)[:100]}' is neither the file of a plan nor a run",
             "a plan that 'estimate --save plan.json' wrote, or a run's folder, or its id, four letters at least",
         )
