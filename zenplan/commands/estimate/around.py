@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final
 
 from zenplan import units
-from zenplan.adapters.tables.serving import read_serving
 from zenplan.commands.estimate.own import own_table
 from zenplan.commands.shared.ages import ask_first, days_old
 from zenplan.commands.shared.data_bytes import data_bytes
@@ -29,9 +28,6 @@ from zenplan.domain.training.request import Request
 from zenplan.planning.money.follow_ups import Following, Serving
 from zenplan.planning.money.quotes import Around, Market
 from zenplan.planning.money.ranking import Ranking
-from zenplan.planning.serving.groups import seen_on
-from zenplan.planning.serving.served import GENERATE
-from zenplan.planning.serving.service import copies
 
 # Memory that serving takes, over that of the weights: activations and the states of requests, from hardly any to as
 # much as the weights. Assumed; servers take 90 % of a device where nothing is said (vLLM's gpu_memory_utilization).
@@ -129,6 +125,12 @@ def _cheapest(offers: Offers, plan: TrainingPlan, catalogue: Catalogue, today: d
 
 def _copies(plan: TrainingPlan, sheet: Accelerator) -> Range:
     """Copies for what one is predicted to answer, as 'serve-cost' has it; one of a model that generates no text."""
+    # Loaded where something is served alone: an estimate begins quickly.
+    from zenplan.adapters.tables.serving import read_serving
+    from zenplan.planning.serving.groups import seen_on
+    from zenplan.planning.serving.served import GENERATE
+    from zenplan.planning.serving.service import copies
+
     if plan.workload.family not in GENERATE:
         return Range.exactly(1.0)
     return copies(seen_on(read_serving(), sheet).throughput)
