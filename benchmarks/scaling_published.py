@@ -43,8 +43,10 @@ LARGE = 512
 _TABLES = ("language_models.csv", "small_transformers.csv", "other_models.csv")
 # What differs between the rows of a series.
 _APART = frozenset(
-    "id devices nodes node_devices network_gbit_per_s_per_device global_batch dp licence confidence read note "
-    "tokens_per_s_per_device samples_per_s_per_device".split()
+    (
+        *("id", "devices", "nodes", "node_devices", "network_gbit_per_s_per_device", "global_batch", "dp"),
+        *("licence", "confidence", "read", "note", "tokens_per_s_per_device", "samples_per_s_per_device"),
+    )
 )
 # A series has at least this many times as many devices at its end.
 _LONG = 2
@@ -132,7 +134,7 @@ def _configuration(row: Cells) -> Hashable:
 def _of_mlperf() -> Iterator[Series]:
     """Results of one submitter at one batch. Those that stand again in a later round count once."""
     results = {row["id"]: row for row in published("mlperf_runs.csv")}
-    rows = [row | {"publisher": results[row["id"]]["submitter"]} for row in _rows("mlperf_throughput.csv")]
+    rows = [{**row, "publisher": results[row["id"]]["submitter"]} for row in _rows("mlperf_throughput.csv")]
     columns = ("publisher", "model", "accelerator", "precision", "source", "framework", "global_batch")
     seen = set()
     for group in _grouped(rows, lambda row: tuple(row[name] for name in columns)).values():
