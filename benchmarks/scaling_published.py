@@ -48,6 +48,8 @@ _APART = frozenset(
         *("licence", "confidence", "read", "note", "tokens_per_s_per_device", "samples_per_s_per_device"),
     )
 )
+# Its series differ in what no column of that table has, and stand in ``scaling.csv``.
+_ELSEWHERE = "InternLM/InternEvo"
 # A series has at least this many times as many devices at its end.
 _LONG = 2
 
@@ -112,7 +114,7 @@ def _grouped(rows: Iterable[Cells], key: Callable[[Cells], Hashable]) -> dict[Ha
 
 def _of_table(rows: Sequence[Cells]) -> Iterator[Series]:
     """Rows that differ in their devices alone: with the same batch for each (weak) or in all (strong)."""
-    known = [row for row in rows if row["devices"] and row["global_batch"]]
+    known = [row for row in rows if row["devices"] and row["global_batch"] and _ELSEWHERE not in row["source"]]
 
     def weak(row: Cells) -> Hashable:
         return _configuration(row), int(row["global_batch"]) / int(row["devices"])
