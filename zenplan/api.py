@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zenplan.adapters.clock import today
-from zenplan.arguments import flags, settings_of, warn
+from zenplan.arguments import flags, settings_of, unseen, warn
 from zenplan.commands.shared.filters import filtered
 from zenplan.commands.shared.known import known
 from zenplan.commands.shared.machines import wanted
@@ -177,7 +177,7 @@ def estimate(
         given = with_request(request, given)
         settings = settings_of(given)
         check_sizes(settings, given["gpus"], given["max_gpus"])
-        asked = request_of(settings, _workload, _unseen, **given)
+        asked = request_of(settings, _workload, unseen, **given)
         told = None if no_calibrations else warn
         world = known(plugins, settings["prices"], told, settings["fresh"], settings["operations"], warn)
         found = use_case(asked, world)
@@ -313,7 +313,7 @@ def calibrate(
     target = None if keras is None else os.fsdecode(keras)
     asked_for = wanted_of(settings, asked, target, family, vary, given["depth"], compare, given["usd_per_hour"])
     with loaded_plugins(warn) as plugins:
-        found = measured(asked_for, backend, how, settings["prices"], plugins, progress or _unseen, warn)
+        found = measured(asked_for, backend, how, settings["prices"], plugins, progress or unseen, warn)
     return result(Calibrations, found)
 
 
@@ -337,7 +337,7 @@ def backtest(
 
     keys = keys_of(by if isinstance(by, str) else ",".join(by))
     with loaded_plugins(warn) as plugins:
-        found = use_case(Path(table), catalogue(plugins), read_coefficients(), keys, progress or _unseen)
+        found = use_case(Path(table), catalogue(plugins), read_coefficients(), keys, progress or unseen)
     check_scored(found)
     return result(Backtest, found)
 
@@ -455,13 +455,9 @@ def _workload(keras: Any) -> Workload:
     from zenplan.commands.shared.workload import given_model, keras_model
 
     if isinstance(keras, str | os.PathLike):
-        return keras_model(os.fsdecode(keras), _unseen)
+        return keras_model(os.fsdecode(keras), unseen)
     if "keras" not in sys.modules:
         raise UsageError(f"--keras cannot be a {type(keras).__name__}", "give a built keras.Model, or package:function")
     from zenplan.commands.shared.counting import trained
 
     return given_model(trained(count_flop(keras), keras.name), keras.name)
-
-
-def _unseen(*progress: object) -> None:
-    pass

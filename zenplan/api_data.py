@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from zenplan.arguments import flags
+from zenplan.arguments import flags, unseen
 from zenplan.commands.shared.request_file import lines_named, with_request
 from zenplan.errors import UsageError
 from zenplan.results import DataCard, result
@@ -98,8 +98,4 @@ def prepare_data(
     where, to = given.pop("source"), given.pop("out")
     with lines_named(request, given):
         every = with_request(request, given, preparing=True)
-        return result(DataCard, prepare(where, to, every, overwrite, progress or _unseen))
-
-
-def _unseen(share: float, stage: str) -> None:
-    pass
+        return result(DataCard, prepare(where, to, every, overwrite, progress or unseen))

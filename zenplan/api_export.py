@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from zenplan.arguments import flags
+from zenplan.arguments import flags, unseen
 from zenplan.results import Exports
 
 Number = float | str
@@ -50,4 +50,4 @@ def export(
     forms = given["to"] if isinstance(given["to"], list) else [given["to"] or ""]
     place = None if given["out"] is None else Path(given["out"])
     asked = asked_export(os.fspath(run), forms, given["quantize"], place, force, given["samples"], given["threads"])
-    return Exports(use_case(asked, progress or (lambda _share, _text: None)))
+    return Exports(use_case(asked, progress or unseen))

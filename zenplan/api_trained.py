@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zenplan.arguments import flags
+from zenplan.arguments import flags, unseen
 from zenplan.results import Compression, Explanation, RetrainPlan, result
 
 Number = float | str
@@ -74,7 +74,7 @@ def compress(
 
     methods = [method] if isinstance(method, str) else list(method or ())
     asked = asked_compression(os.fspath(run), methods, texts, None if out is None else Path(out), force)
-    return result(Compression, compressed(asked, plan(asked), progress or (lambda _share, _text: None)))
+    return result(Compression, compressed(asked, plan(asked), progress or unseen))
 
 
 def explain(
@@ -120,7 +120,7 @@ def explain(
     from zenplan.commands.explain.from_flags import explanation_of
 
     where = None if given is None else os.fspath(given)
-    found = explanation_of(os.fspath(run), {**texts, "given": where}, backend, progress or _untold)
+    found = explanation_of(os.fspath(run), {**texts, "given": where}, backend, progress or unseen)
     return result(Explanation, found)
 
 
@@ -155,7 +155,3 @@ def retrain_plan(
     from zenplan.commands.retrain_plan.use_case import retrain_plan as use_case
 
     return result(RetrainPlan, use_case(os.fspath(run), Asked.of(texts)))
-
-
-def _untold(_stage: str, _seconds: float) -> None:
-    pass

@@ -34,6 +34,10 @@ def warn(text: str) -> None:
     warnings.warn(text, ZenplanWarning, stacklevel=level)
 
 
+def unseen(*_progress: object) -> None:
+    """Progress that nobody asked for."""
+
+
 def settings_of(given: Mapping[str, Any]) -> Settings:
     """Those of the arguments that are settings, and the defaults for the rest: no variable or file is read."""
     from zenplan.adapters.settings.settings import SETTINGS, resolve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from zenplan.worker.counting.keras_file import read_keras_config
@@ -142,7 +143,7 @@ def _confine(threads: int, device: str = "cpu") -> None:
 
 def _train(job: Train, events: Events, stdin: Stdin) -> None:
     """Train a model; the run ends by itself, by a line of stdin, by its end, or by SIGTERM."""
-    from zenplan.worker.measuring.machine import confined, prepare
+    from zenplan.worker.measuring.machine import confined, confined_beside, prepare
     from zenplan.worker.training.prepared import Prepared
     from zenplan.worker.training.wishes import Wishes
 
@@ -150,15 +151,21 @@ def _train(job: Train, events: Events, stdin: Stdin) -> None:
     wishes.listen()
     # What is wrong with the data is told before a framework is imported, which starts threads.
     data = Prepared.read(job.data)
-    threads = confined(job.threads)
-    prepare(job.device, threads, job.precision)
-    import keras
+    ranks = job.ranks
+    threads = confined(job.threads) if ranks is None else confined_beside(ranks.local, job.threads)
+    from zenplan.worker.training.together import joined
 
-    from zenplan.worker.measuring.memory import Memory
-    from zenplan.worker.training.keras_trainee import keras_trainee
-    from zenplan.worker.training.run import train
+    # Before a device is looked for: workers that meet share theirs.
+    with joined(job, events) as group:
+        prepare(job.device, threads, job.precision)
+        import keras
 
-    train(job, data, keras_trainee, Memory(keras.config.backend(), job.device), wishes, events)
+        from zenplan.worker.measuring.memory import Memory
+        from zenplan.worker.training.keras_trainee import keras_trainee
+        from zenplan.worker.training.run import train
+
+        memory = Memory(keras.config.backend(), job.device)
+        train(job, data, partial(keras_trainee, group=group), memory, wishes, events, group)
 
 
 serve(do)

@@ -16,6 +16,7 @@ from tests.commands.conftest import Ended
 from zenplan.adapters.run_folder.exports import read_exports
 from zenplan.commands.compress import use_case
 from zenplan.commands.main import run
+from zenplan.commands.train import scoring
 from zenplan.errors import FailureKind, ZenplanError
 from zenplan.worker.protocol import Compress, Compressed, Done, Event, Job, Score, Scored
 
@@ -63,16 +64,11 @@ class Worker:
 
 
 @pytest.fixture
-def worker(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> Worker:
+def worker(trained: Any, monkeypatch: pytest.MonkeyPatch) -> Worker:
     """It, with a finished run in the current folder."""
-    code, _, err = trainer.train()
-    assert code == 0, err
     found = Worker()
-    monkeypatch.chdir(trainer.folder)
-    monkeypatch.setenv("HOME", str(trainer.folder / "home"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(trainer.folder / "home" / "data"))
-    monkeypatch.setenv("ZENPLAN_PLUGINS", "")
-    monkeypatch.setattr(use_case, "run_job", found)
+    for module in (use_case, scoring):
+        monkeypatch.setattr(module, "run_job", found)
     monkeypatch.setattr("zenplan.commands.compress.from_flags.backend_of", lambda wanted, _: wanted or "jax")
     # The data of that run are tokens, which are judged by their loss.
     monkeypatch.setattr("zenplan.commands.compress.use_case._BY_LOSS", "no such kind")

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.run_folder.exports import read_exports
-from zenplan.commands.export import asked, use_case
+from zenplan.commands.export import use_case
 from zenplan.commands.export.asked import asked_export
 from zenplan.commands.main import run
+from zenplan.commands.train import scoring
 from zenplan.domain.training.forms import FORMS, file_name
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.worker.protocol import Done, Event, Export, Exported, Input, Job, Score, Scored
@@ -50,16 +51,11 @@ class Worker:
 
 
 @pytest.fixture
-def worker(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> Worker:
+def worker(trained: Any, monkeypatch: pytest.MonkeyPatch) -> Worker:
     """It, with a finished run in the current folder."""
-    code, _, err = trainer.train()
-    assert code == 0, err
     found = Worker()
-    monkeypatch.chdir(trainer.folder)
-    monkeypatch.setenv("HOME", str(trainer.folder / "home"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(trainer.folder / "home" / "data"))
-    monkeypatch.setenv("ZENPLAN_PLUGINS", "")
-    monkeypatch.setattr(use_case, "run_job", found)
+    for module in (use_case, scoring):
+        monkeypatch.setattr(module, "run_job", found)
     monkeypatch.setitem(asked_export.__kwdefaults__ or {}, "installed", lambda name: True)
     monkeypatch.setattr(asked_export, "__defaults__", (lambda name: True,))
     return found
@@ -210,4 +206,4 @@ def test_a_run_that_is_not_finished_is_refused(worker: Worker, capsys: pytest.Ca
 def test_names_of_artefacts() -> None:
     names = {file_name(form, quantize) for form in FORMS for quantize in ("", "int8", "int4")}
     assert len(names) == 3 * len(FORMS)
-    assert asked.MOST_SAMPLES > 0
+    assert scoring.MOST_SAMPLES > 0

@@ -239,6 +239,18 @@ def prepared(folder: Path, tokens: int = 4000) -> Path:
 
 
 @pytest.fixture
+def trained(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> Trainer:
+    """It, in whose folder the test works, with a finished run ``run`` there."""
+    code, _, err = trainer.train()
+    assert code == 0, err
+    monkeypatch.chdir(trainer.folder)
+    monkeypatch.setenv("HOME", str(trainer.folder / "home"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(trainer.folder / "home" / "data"))
+    monkeypatch.setenv("ZENPLAN_PLUGINS", "")
+    return trainer
+
+
+@pytest.fixture
 def trainer(tmp_path: Path) -> Trainer:
     """It, with data beside it."""
     (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")

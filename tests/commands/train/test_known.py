@@ -182,8 +182,9 @@ def test_a_folder_that_is_no_prepared_data_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_kept_of_a_long_run_has_its_mean(tmp_path: Path) -> None:
     """Of any number of steps, a hundred means at most, which together are the mean of all."""
+    from zenplan.commands.train.kept_steps import MOST_SAMPLES
     from zenplan.commands.train.screen import Lines
-    from zenplan.commands.train.supervise import MOST_SAMPLES, Supervisor
+    from zenplan.commands.train.supervise import Supervisor
     from zenplan.domain.measured.training_run import RUNNING, RunStatus
     from zenplan.planning.watch.drift import StepTime
 
@@ -194,11 +195,11 @@ def test_what_is_kept_of_a_long_run_has_its_mean(tmp_path: Path) -> None:
     found = Supervisor(folder=tmp_path, asked=asked(), world=World(ratios={}), status=status, screen=Lines(None))
     for step in range(1, 6401):
         found._step(1.0, StepTime(wall_s=0.001 * (1 + step % 7), cpu_s=0.002))
-    assert MOST_SAMPLES <= len(found.samples) <= 2 * MOST_SAMPLES
-    mean = sum(each.wall_s for each in found.samples) / len(found.samples)
+    assert MOST_SAMPLES <= len(found.kept.samples) <= 2 * MOST_SAMPLES
+    mean = sum(each.wall_s for each in found.kept.samples) / len(found.kept.samples)
     assert mean == pytest.approx(found.spent.steps_s / 6400, rel=0.01)
-    assert {round(each.cpu_s, 9) for each in found.samples} == {0.002}
-    assert [each.round for each in found.samples] == list(range(len(found.samples)))
+    assert {round(each.cpu_s, 9) for each in found.kept.samples} == {0.002}
+    assert [each.round for each in found.kept.samples] == list(range(len(found.kept.samples)))
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Preprocessor:
         data: of its ``data.json``.
         what: samples are: ``text``, ``labelled text``, ``rows``, ``images`` or ``arrays``.
         shapes, kinds: of each input: of one sample, and the type of its numbers.
-        encoder: of texts; None where they are none.
+        encoder: of texts, and decode: of tokens; None where the data have no tokenizer.
         names: of inputs of names: the number of each.
     """
 
@@ -47,6 +47,7 @@ class Preprocessor:
     shapes: Mapping[str, tuple[int, ...]]
     kinds: Mapping[str, str]
     encoder: bpe.Encoder | None = None
+    decode: Callable[[Sequence[int]], str] | None = None
     names: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
@@ -58,10 +59,11 @@ class Preprocessor:
         """
         data = read_data(folder)
         heads = {name: _head(folder, data, name) for name in data.get("inputs", ())}
-        encoder = None
+        encoder, decode = None, None
         if file := data.get("tokenizer"):
             tokenizer.check_installed()
-            encoder = bpe.encoder(tokenizer.read_tokenizer(folder / Path(file).name), None, ends=False)
+            text = tokenizer.read_tokenizer(folder / Path(file).name)
+            encoder, decode = bpe.encoder(text, None, ends=False), bpe.decoder(text)
         return cls(
             folder=folder,
             data=data,
@@ -69,6 +71,7 @@ class Preprocessor:
             shapes={name: head.shape[1:] for name, head in heads.items()},
             kinds={name: head.dtype.name for name, head in heads.items()},
             encoder=encoder,
+            decode=decode,
             names={name: _names(folder, file) for name, file in data.get("names", {}).items()},
         )
 

@@ -66,6 +66,14 @@ def manifest_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+def manifest_text(made: Export) -> str:
+    """What stands in it. It is moved with what it describes, so files are named without their folder."""
+    from zenplan import documents
+
+    found = documents.plain(replace(made, path=Path(made.path).name, tokenizer=Path(made.tokenizer).name))
+    return documents.encode({"schema": "zenplan.artefact/1", **found}, indent=2) + "\n"
+
+
 def tokenizer_of(path: Path) -> Path:
     """The copy of the tokenizer beside an artefact."""
     return path.with_name(f"{path.name}.tokenizer.json")

@@ -97,6 +97,10 @@ def _unheard(_event: Event) -> None:
     pass
 
 
+def untold(_stage: str, _seconds: float) -> None:
+    """A ``Tell`` for nobody."""
+
+
 def _no_more() -> Job | None:
     return None
 
@@ -134,7 +138,7 @@ def run_job(
     job: Job,
     backend: str,
     limits: Limits,
-    tell: Tell,
+    tell: Tell = untold,
     hear: Hear = _unheard,
     environment: Mapping[str, str] = COUNTING,
     command: Sequence[str] = (),

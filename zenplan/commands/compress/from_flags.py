@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,17 +10,17 @@ from typing import Any, Final
 
 from zenplan.adapters.run_folder.exports import COMPARISON, COMPRESSED
 from zenplan.adapters.workers.process import backend_of
+from zenplan.commands.shared.artefacts import folder_of
 from zenplan.commands.train.data import Prepared, read_prepared
 from zenplan.commands.train.finished import FinishedRun, finished_run
+from zenplan.commands.train.scoring import part_of, samples_of, threads_of
 from zenplan.domain.measured.compression import MERGE, METHODS, Bounds, Compression
 from zenplan.errors import UnknownName, UsageError
 from zenplan.units import is_amount, number_of, or_zero, parse_share, parse_usd, parse_whole
 
 # Assumed where nothing is said: what is kept of the figure of the run, zeros, widths of students, and minutes of training.
 MIN_KEPT, SPARSITY, WIDTHS, MINUTES = 0.98, 0.5, (0.5, 0.25), 10.0
-MOST_SAMPLES: Final = 2000
 _MOST: Final = 1e9
-_PARTS: Final = ("test", "validation", "train")
 _TARGET: Final = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*\Z")
 
 
@@ -84,7 +83,7 @@ def asked_compression(
         raise UsageError("a sparsity of 1 leaves nothing", "as in: --sparsity 0.8")
     width = _share(flags, "width")
     steps, seconds = _training(flags)
-    usd, most, threads = flags.get("usd_per_hour"), _samples(flags.get("samples")), _threads(flags.get("threads"))
+    usd, most, threads = flags.get("usd_per_hour"), samples_of(flags.get("samples")), threads_of(flags.get("threads"))
     run = finished_run(name)
     if not chosen:
         chosen = tuple(each for each in METHODS if each != MERGE or run.job.lora_rank)
@@ -102,7 +101,7 @@ def asked_compression(
         usd_per_h=run.result.status.usd_per_h if usd is None else or_zero(parse_usd)(usd, "--usd-per-hour"),
         backend=backend_of(flags.get("backend") or run.backend, {}),
         folder=_folder(run, out, force),
-        part=next(part for part in _PARTS if part in data.parts),
+        part=part_of(data),
         most=most,
         threads=threads,
     )
@@ -113,17 +112,6 @@ def _training(flags: Mapping[str, Any]) -> tuple[int | None, float]:
     steps, minutes = flags.get("steps"), flags.get("minutes")
     seconds = (0.0 if steps else MINUTES * 60) if minutes is None else _positive(minutes, "--minutes", "10") * 60
     return None if steps is None else parse_whole(steps, "--steps", _MOST, 200), seconds
-
-
-def _samples(text: str | None) -> int:
-    if text is None:
-        return MOST_SAMPLES
-    return 0 if text == "0" else parse_whole(text, "--samples", _MOST, 2000)
-
-
-def _threads(text: str | None) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if text is None else min(cores, parse_whole(text, "--threads", _MOST, 2))
 
 
 def _methods(given: Sequence[str]) -> tuple[str, ...]:
@@ -163,9 +151,7 @@ def _positive(text: str, flag: str, example: str) -> float:
 
 
 def _folder(run: FinishedRun, out: Path | None, force: bool) -> Path:
-    if out is not None and (not os.fspath(out) or "\0" in os.fspath(out)):
-        raise UsageError("-o is no path", "name a folder")
-    folder = run.folder / COMPRESSED if out is None else out.absolute()
+    folder = folder_of(out, run.folder / COMPRESSED)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", "name a folder: -o PATH")
     if not folder.is_dir() or not any(folder.iterdir()):

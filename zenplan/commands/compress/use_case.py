@@ -6,40 +6,43 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from zenplan import units
 from zenplan.adapters.files.placing import bytes_of, digest_of, files_of, take_place
-from zenplan.adapters.files.scratch import scratch
-from zenplan.adapters.run_folder.exports import COMPARISON, COMPARISON_SVG, add_export, manifest_of, tokenizer_of
+from zenplan.adapters.run_folder.exports import (
+    COMPARISON,
+    COMPARISON_SVG,
+    add_export,
+    manifest_of,
+    manifest_text,
+    tokenizer_of,
+)
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.compress.from_flags import Asked
+from zenplan.commands.shared.artefacts import drafts
+from zenplan.commands.train.scoring import OF_THE_MACHINE, PRECISION, compare, job_of, scores_of
 from zenplan.domain.measured.compression import ACCURACY, DISTILL, MERGE, PRUNE, Compression, Version
-from zenplan.domain.measured.export import WRITTEN, Export, ModelInput, Scores
+from zenplan.domain.measured.export import WRITTEN, Export, ModelInput
 from zenplan.domain.training.forms import INT8, KERAS, file_name
 from zenplan.errors import FailureKind, ZenplanError
 from zenplan.units import HOUR_S
 from zenplan.version import __version__
-from zenplan.worker.protocol import Artefact, Compress, Compressed, Event, Piece, Score, Scored, Target
+from zenplan.worker.protocol import Artefact, Compress, Compressed, Event, Piece, Scored, Target
 
 Tell = Callable[[float, str], None]
 _LIMITS: Final = Limits(time_s=24 * HOUR_S)
-# Of samples that are called at once, and how often one and as many are timed.
-_BATCH, _TIMES = 32, 20
-_TO_FLOAT: Final = "fp32"
 # Assumed, of a step of the run: masks beside it; and the answers of the model, which are a third of its step.
 _MASKED, _ANSWERS = 1.2, 1 / 3
 _LEAST_STEPS: Final = 20
 _BY_LOSS: Final = "tokens"
-_OF_THE_MACHINE: Final = (FailureKind.OUT_OF_MEMORY, FailureKind.KILLED, FailureKind.TIMED_OUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,16 +125,8 @@ def compressed(asked: Asked, wanted: Plan, tell: Tell) -> Compression:
     Raises:
         ZenplanError: the model cannot be opened, or nothing can be written there; what was there before stays.
     """
-    place = asked.folder
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with scratch(place.parent) as folder:
-            return _compared(asked, wanted, folder, tell)
-    except OSError as error:
-        raise ZenplanError(
-            f"{error.filename or place} cannot be written: {error.strerror or error}",
-            "name a place that you may write, with room on its disk: -o PATH",
-        ) from error
+    with drafts(asked.folder) as folder:
+        return _compared(asked, wanted, folder, tell)
 
 
 def _compared(asked: Asked, wanted: Plan, folder: Path, tell: Tell) -> Compression:
@@ -187,7 +182,7 @@ def _beside(asked: Asked, original: Scored, folder: Path) -> Compression:
             bytes=run.path.stat().st_size,
             packed_bytes=packed_bytes(run.path, folder),
             parameters=run.result.parameters,
-            scores=_scores(original),
+            scores=scores_of(original),
         ),
         versions=(),
         bounds=asked.bounds,
@@ -208,13 +203,14 @@ def _made(asked: Asked, pieces: Sequence[Piece], tell: Tell) -> list[Compressed]
 
     job = Compress(
         what=f"run {asked.run.id}",
-        model=asked.run.trained(precision=_TO_FLOAT),
+        model=asked.run.trained(precision=PRECISION),
         pieces=tuple(pieces),
         threads=asked.threads,
     )
+    environment = measuring_environment(asked.run.job.device, asked.threads, os.environ)
     why = ""
     try:
-        run_job(job, asked.backend, _LIMITS, say, hear=hear, environment=_environment(asked, asked.run.job.device))
+        run_job(job, asked.backend, _LIMITS, say, hear=hear, environment=environment)
     except ZenplanError as error:
         # What was made before a process ended is whole.
         if not heard or error.kind == FailureKind.REFUSED:
@@ -229,7 +225,7 @@ def _scored(asked: Asked, artefacts: Sequence[Artefact]) -> tuple[Scored, dict[s
         original, *others = _score(asked, artefacts)
         return original, {each.name: each for each in others}, {}
     except ZenplanError as error:
-        if not artefacts or error.kind in _OF_THE_MACHINE:
+        if not artefacts or error.kind in OF_THE_MACHINE:
             raise
         if len(artefacts) == 1:
             (original,) = _score(asked, ())
@@ -241,23 +237,8 @@ def _scored(asked: Asked, artefacts: Sequence[Artefact]) -> tuple[Scored, dict[s
 
 
 def _score(asked: Asked, artefacts: Sequence[Artefact]) -> list[Scored]:
-    heard: list[Event] = []
-    job = Score(
-        what=f"run {asked.run.id}",
-        model=asked.run.trained(precision=_TO_FLOAT),
-        artefacts=tuple(artefacts),
-        part=asked.part,
-        most=asked.most,
-        batch=_BATCH,
-        times=_TIMES,
-        threads=asked.threads,
-    )
-    run_job(job, asked.backend, _LIMITS, _unheard, hear=heard.append, environment=_environment(asked, "cpu"))
-    return [each for each in heard if isinstance(each, Scored)]
-
-
-def _environment(asked: Asked, device: str) -> Mapping[str, str]:
-    return measuring_environment(device, asked.threads, os.environ)
+    job = job_of(asked.run, asked.part, asked.most, asked.threads, artefacts)
+    return compare(job, asked.backend, _LIMITS)
 
 
 def _version(said: Compressed, method: str, quantize: str, scored: Scored | None, why: str) -> Version:
@@ -274,15 +255,7 @@ def _version(said: Compressed, method: str, quantize: str, scored: Scored | None
         steps=said.steps,
         train_s=said.wall_s,
         options={} if said.student is None else said.student.options,
-        scores=_scores(scored),
-    )
-
-
-def _scores(found: Scored) -> Scores:
-    return Scores(
-        values=found.values,
-        one_s=median(found.one_s) if found.one_s else None,
-        batch_s=median(found.batch_s) if found.batch_s else None,
+        scores=scores_of(scored),
     )
 
 
@@ -324,9 +297,9 @@ def _placed(
         shutil.copyfile(Path(data.folder) / data.tokenizer, copy)
     place = asked.folder / name
     export = _export(asked, found, best, said, scored, draft / name)
-    manifest = documents.plain(replace(export, tokenizer=copy.name if data.tokenizer else ""))
     found = replace(found, chosen=best.name, path=str(place))
-    _write(manifest_of(draft / name), {"schema": "zenplan.artefact/1", **manifest, "path": name})
+    manifest = manifest_text(replace(export, tokenizer=copy.name if data.tokenizer else ""))
+    manifest_of(draft / name).write_text(manifest, encoding="utf-8")
     (draft / COMPARISON).write_text(
         documents.encode(documents.published(compression_document(found)), indent=2) + "\n", encoding="utf-8"
     )
@@ -336,12 +309,6 @@ def _placed(
         tokenizer = str(tokenizer_of(place)) if data.tokenizer else ""
         add_export(asked.run.folder, replace(export, path=str(place), tokenizer=tokenizer))
     return found
-
-
-def _write(path: Path, value: Mapping[str, Any]) -> None:
-    from zenplan import documents
-
-    path.write_text(documents.encode(value, indent=2) + "\n", encoding="utf-8")
 
 
 def _export(asked: Asked, found: Compression, best: Version, said: Compressed, scored: Scored, draft: Path) -> Export:
@@ -370,7 +337,3 @@ def _export(asked: Asked, found: Compression, best: Version, said: Compressed, s
         versions={**said.versions, "zenplan": __version__},
         threads=found.threads,
     )
-
-
-def _unheard(_stage: str, _seconds: float) -> None:
-    pass

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta
 
 from zenplan.commands.shared.document import Name
-from zenplan.documents import Document
+from zenplan.documents import Document, fill
 from zenplan.domain.measured.explanation import Attribution, Explanation
 
 Numbers = tuple[float, ...]
@@ -80,21 +81,14 @@ class ExplanationDocument(Document, tag_field="schema", tag="zenplan.explanation
 def explanation_document(found: Explanation) -> ExplanationDocument:
     """The document of an explanation."""
     importance = found.importance
-    return ExplanationDocument(
-        run=found.run,
-        name=found.name,
-        backend=found.backend,
-        method=found.method,
-        part=found.part,
-        steps=found.steps,
+    return fill(
+        ExplanationDocument,
+        found,
         samples=tuple(
-            SampleExplanationDocument(
-                number=each.number,
-                target=each.target,
-                label=each.label,
-                score=each.score,
-                baseline_score=each.baseline_score,
-                inputs=tuple(map(_attribution, each.inputs)),
+            fill(
+                SampleExplanationDocument,
+                each,
+                inputs=_attributions(each.inputs),
                 completeness_error=each.completeness,
                 randomised_correlation=each.randomised,
             )
@@ -102,20 +96,15 @@ def explanation_document(found: Explanation) -> ExplanationDocument:
         ),
         importance=None
         if importance is None
-        else ImportanceDocument(
-            loss=importance.loss,
-            samples=importance.samples,
-            inputs=tuple(map(_attribution, importance.inputs)),
+        else fill(
+            ImportanceDocument,
+            importance,
+            inputs=_attributions(importance.inputs),
             randomised_correlation=importance.randomised,
         ),
-        checks=tuple(
-            CheckDocument(name=each.name, value=each.value, most=each.most, passed=each.passed, why=each.why)
-            for each in found.checks
-        ),
+        checks=tuple(fill(CheckDocument, each) for each in found.checks),
     )
 
 
-def _attribution(found: Attribution) -> AttributionDocument:
-    return AttributionDocument(
-        name=found.name, shape=found.shape, values=found.values, deviations=found.deviations, labels=found.labels
-    )
+def _attributions(found: Sequence[Attribution]) -> tuple[AttributionDocument, ...]:
+    return tuple(fill(AttributionDocument, each) for each in found)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zenplan.adapters.corpus.bpe import decoded
 from zenplan.adapters.corpus.preprocessing import IMAGE, LABELLED, ROWS, TEXT, Preprocessor
-from zenplan.adapters.data.tokenizer import read_tokenizer
 from zenplan.adapters.files.regular_file import read_bytes
 from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.workers.process import Limits, backend_of, measuring_environment, run_job
 from zenplan.commands.train.finished import FinishedRun
-from zenplan.domain.measured.explanation import PERMUTATION, Attribution, Explanation, PartImportance, SampleExplanation
+from zenplan.domain.measured.explanation import (
+    GRADIENTS,
+    PERMUTATION,
+    Attribution,
+    Explanation,
+    PartImportance,
+    SampleExplanation,
+)
 from zenplan.errors import DataError, UsageError
 from zenplan.worker import protocol
 
@@ -83,16 +89,16 @@ def explained(run: FinishedRun, wanted: Wanted, backend: str | None, tell: Calla
                 )
             folder = stack.enter_context(scratch())
             job = _with_input(job, wanted.given, reader, run, folder)
-        environment = measuring_environment("cpu", wanted.threads, {})
+        environment = measuring_environment("cpu", wanted.threads, os.environ)
         run_job(job, name, Limits(time_s=wanted.time_s), tell, hear=heard.append, environment=environment)
-    names = Names.of(reader)
+    names = Names(reader)
     return Explanation(
         run=run.id,
         name=run.result.status.name,
         backend=name,
         method=wanted.method,
         part="" if wanted.given is not None else part,
-        steps=wanted.steps if wanted.method == "gradients" else 0,
+        steps=wanted.steps if wanted.method == GRADIENTS else 0,
         samples=tuple(names.sample(each) for each in heard if isinstance(each, protocol.Explained)),
         importance=next((names.importance(each) for each in heard if isinstance(each, protocol.Importance)), None),
     )
@@ -175,13 +181,6 @@ class Names:
     """Names of classes, columns and tokens of prepared data."""
 
     reader: Preprocessor
-    tokenizer: str
-
-    @classmethod
-    def of(cls, reader: Preprocessor) -> Names:
-        """Those of the data."""
-        file = reader.data.get("tokenizer")
-        return cls(reader, read_tokenizer(reader.folder / Path(file).name) if file else "")
 
     def sample(self, found: protocol.Explained) -> SampleExplanation:
         """With names in place of numbers."""
@@ -231,17 +230,14 @@ class Names:
         return (name,) if len(found.values) == 1 else ()
 
     def _token(self, number: int, shift: int) -> str:
-        if reader_pads(self.reader) and number == 0:
+        # Token 0 of a text with a label stands for nothing.
+        if self.reader.what == LABELLED and number == 0:
             return ""
-        return decoded(self.tokenizer, [number - shift])
+        decode = self.reader.decode
+        return str(number - shift) if decode is None else decode([number - shift])
 
     def _class(self, number: float) -> str:
         classes = self.reader.classes
         if classes and number == int(number) and int(number) < len(classes):
             return classes[int(number)]
         return self._token(int(number), 0) if self.reader.what == TEXT else f"{number:g}"
-
-
-def reader_pads(reader: Preprocessor) -> bool:
-    """Whether token 0 stands for nothing."""
-    return reader.what == LABELLED

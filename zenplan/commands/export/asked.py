@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,18 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from zenplan.adapters.run_folder.exports import EXPORTS
+from zenplan.commands.shared.artefacts import folder_of
 from zenplan.commands.train.data import Prepared, read_prepared
 from zenplan.commands.train.finished import FinishedRun, finished_run
+from zenplan.commands.train.scoring import part_of, samples_of, threads_of
 from zenplan.domain.training.forms import FORMS, ONNX, QUANTIZED, SUFFIXES, file_name
 from zenplan.errors import UnknownName, UsageError
-from zenplan.units import parse_whole
 
-MOST_SAMPLES: Final = 2000
-_MOST: Final = 1e9
 # Imported by the worker, whichever form it writes; and by that of ONNX.
 _NEEDED: Final = ("keras", "tensorflow")
 _NEEDED_BY: Final = {ONNX: ("onnx", "tf2onnx", "onnxruntime")}
-_PARTS: Final = ("test", "validation", "train")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,19 +72,14 @@ def asked_export(
         )
     run = finished_run(name)
     data = read_prepared(Path(run.job.data))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Asked(
         run=run,
         data=data,
         places=_places(run, forms, quantize or "", out, force),
         quantize=quantize or "",
-        part=next(part for part in _PARTS if part in data.parts),
-        most=MOST_SAMPLES
-        if samples is None
-        else 0
-        if samples == "0"
-        else parse_whole(samples, "--samples", _MOST, 2000),
-        threads=cores if threads is None else min(cores, parse_whole(threads, "--threads", _MOST, 2)),
+        part=part_of(data),
+        most=samples_of(samples),
+        threads=threads_of(threads),
     )
 
 
@@ -102,13 +94,11 @@ def _forms(to: Sequence[str]) -> tuple[str, ...]:
 
 
 def _places(run: FinishedRun, forms: Sequence[str], quantize: str, out: Path | None, force: bool) -> dict[str, Path]:
-    if out is not None and (not os.fspath(out) or "\0" in os.fspath(out)):
-        raise UsageError("-o is no path", "name a folder")
-    folder = run.folder / EXPORTS if out is None else out.absolute()
+    folder = folder_of(out, run.folder / EXPORTS)
     found = {form: folder / file_name(form, quantize) for form in forms}
     suffix = Path(file_name(forms[0], quantize)).suffix
     if out is not None and len(forms) == 1 and suffix and out.suffix == suffix and not out.is_dir():
-        found = {forms[0]: out.absolute()}
+        found = {forms[0]: folder}
     elif folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", f"name a folder, or a file that ends in {suffix or SUFFIXES[ONNX]}")
     for path in found.values():

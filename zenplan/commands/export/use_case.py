@@ -5,37 +5,32 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from zenplan.adapters.files.placing import bytes_of, digest_of, take_place
-from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.files.whole_file import write_whole
-from zenplan.adapters.run_folder.exports import add_export, manifest_of, tokenizer_of
+from zenplan.adapters.run_folder.exports import add_export, manifest_of, manifest_text, tokenizer_of
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.export.asked import Asked
-from zenplan.domain.measured.export import DIFFERS, REFUSED, TOLERANCE, WRITTEN, Export, ModelInput, Scores
+from zenplan.commands.shared.artefacts import drafts
+from zenplan.commands.train.scoring import OF_THE_MACHINE, PRECISION, compare, job_of, scores_of
+from zenplan.domain.measured.export import DIFFERS, REFUSED, TOLERANCE, WRITTEN, Export, ModelInput
 from zenplan.domain.training.forms import HOLDS, NO_INT4
 from zenplan.errors import FailureKind, ZenplanError
 from zenplan.units import HOUR_S
 from zenplan.version import __version__
 from zenplan.worker import protocol
-from zenplan.worker.protocol import Artefact, Event, Exported, Score, Scored, Trained
+from zenplan.worker.protocol import Artefact, Exported, Scored, Trained
 
 Tell = Callable[[float, str], None]
 _BACKEND: Final = "tensorflow"
 _LIMITS: Final = Limits(time_s=4 * HOUR_S)
-# Of samples that are called at once, and how often one and as many are timed.
-_BATCH, _TIMES = 32, 20
-# What is no fault of the artefact's.
-_OF_THE_MACHINE: Final = (FailureKind.OUT_OF_MEMORY, FailureKind.KILLED, FailureKind.TIMED_OUT)
-_TO_FLOAT: Final = "fp32"
 
 
 def export(asked: Asked, tell: Tell) -> tuple[Export, ...]:
@@ -68,20 +63,12 @@ def _one(asked: Asked, form: str, place: Path, say: Tell) -> Export:
     )
     if asked.quantize and asked.quantize not in HOLDS[form]:
         return replace(plain, why=NO_INT4[form])
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with scratch(place.parent) as folder:
-            draft = folder / place.name
-            return _made(asked, plain, draft, place, say)
-    except OSError as error:
-        raise ZenplanError(
-            f"{error.filename or place} cannot be written: {error.strerror or error}",
-            "name a place that you may write, with room on its disk: -o PATH",
-        ) from error
+    with drafts(place) as folder:
+        return _made(asked, plain, folder / place.name, place, say)
 
 
 def _made(asked: Asked, plain: Export, draft: Path, place: Path, say: Tell) -> Export:
-    model = asked.run.trained(precision=_TO_FLOAT)
+    model = asked.run.trained(precision=PRECISION)
     artefact = Artefact(form=plain.form, path=str(draft), quantize=plain.quantize)
     say(0.0, "writing")
     said = _written(asked, model, artefact)
@@ -89,9 +76,10 @@ def _made(asked: Asked, plain: Export, draft: Path, place: Path, say: Tell) -> E
         return replace(plain, why=said.refused, layer=said.layer)
     say(0.5, "opening and scoring")
     try:
-        original, scored = _scored(asked, model, artefact)
+        job = job_of(asked.run, asked.part, asked.most, asked.threads, (artefact,))
+        original, found = compare(job, _BACKEND, _LIMITS)
     except ZenplanError as error:
-        if error.kind in _OF_THE_MACHINE:
+        if error.kind in OF_THE_MACHINE:
             raise
         return replace(plain, why=f"it does not run in another process: {error.message}")
     made = replace(
@@ -102,12 +90,12 @@ def _made(asked: Asked, plain: Export, draft: Path, place: Path, say: Tell) -> E
         classes=asked.data.class_names,
         preparing=said.preparing,
         part=asked.part,
-        samples=scored.samples,
-        timed=scored.batch,
-        original=_scores(original),
-        scores=_scores(scored),
-        difference=scored.difference,
-        relative=_share(scored),
+        samples=found.samples,
+        timed=found.batch,
+        original=scores_of(original),
+        scores=scores_of(found),
+        difference=found.difference,
+        relative=_share(found),
         bytes=bytes_of(draft),
         versions={**said.versions, "zenplan": __version__},
     )
@@ -118,8 +106,9 @@ def _made(asked: Asked, plain: Export, draft: Path, place: Path, say: Tell) -> E
 
 def _written(asked: Asked, model: Trained, artefact: Artefact) -> Exported:
     job = protocol.Export(what=f"run {asked.run.id}", model=model, artefact=artefact, threads=asked.threads)
+    environment = measuring_environment("cpu", asked.threads, os.environ)
     try:
-        found = run_job(job, _BACKEND, _LIMITS, _unheard, environment=_environment(asked))
+        found = run_job(job, _BACKEND, _LIMITS, environment=environment)
     except ZenplanError as error:
         # Converters are native code, and some end their process over a model that they do not take.
         if error.kind not in (FailureKind.CRASHED, FailureKind.ENDED):
@@ -128,35 +117,6 @@ def _written(asked: Asked, model: Trained, artefact: Artefact) -> Exported:
     if not isinstance(found, Exported):
         raise ZenplanError("the worker did not say what became of the export", "please report it")
     return found
-
-
-def _scored(asked: Asked, model: Trained, artefact: Artefact) -> tuple[Scored, Scored]:
-    heard: list[Event] = []
-    job = Score(
-        what=f"run {asked.run.id}",
-        model=model,
-        artefacts=(artefact,),
-        part=asked.part,
-        most=asked.most,
-        batch=_BATCH,
-        times=_TIMES,
-        threads=asked.threads,
-    )
-    run_job(job, _BACKEND, _LIMITS, _unheard, hear=heard.append, environment=_environment(asked))
-    original, found = (each for each in heard if isinstance(each, Scored))
-    return original, found
-
-
-def _environment(asked: Asked) -> Mapping[str, str]:
-    return measuring_environment("cpu", asked.threads, os.environ)
-
-
-def _scores(found: Scored) -> Scores:
-    return Scores(
-        values=found.values,
-        one_s=median(found.one_s) if found.one_s else None,
-        batch_s=median(found.batch_s) if found.batch_s else None,
-    )
 
 
 def _share(found: Scored) -> float | None:
@@ -184,23 +144,7 @@ def _placed(asked: Asked, made: Export, draft: Path, place: Path) -> Export:
         take_place(copy, tokenizer)
     made = replace(made, path=str(place), sha256=digest_of(draft), tokenizer=str(tokenizer) if data.tokenizer else "")
     take_place(draft, place)
-    from zenplan import documents
-
-    write_whole(
-        manifest_of(place), documents.encode({"schema": "zenplan.artefact/1", **_manifest(made)}, indent=2) + "\n"
-    )
+    write_whole(manifest_of(place), manifest_text(made))
     with suppress(OSError):
         add_export(asked.run.folder, made)
     return made
-
-
-def _manifest(made: Export) -> dict[str, Any]:
-    from zenplan import documents
-
-    found: dict[str, Any] = documents.plain(made)
-    # It is moved with what it describes.
-    return {**found, "path": Path(made.path).name, "tokenizer": Path(made.tokenizer).name if made.tokenizer else ""}
-
-
-def _unheard(_stage: str, _seconds: float) -> None:
-    pass

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Annotated
 
 from msgspec import Meta
 
 from zenplan.commands.shared.document import Count, CountFromZero, Name, NotNegative, Ratio
-from zenplan.documents import Document
+from zenplan.documents import Document, fill
 from zenplan.domain.measured.federation import Federation
 from zenplan.domain.measured.training_run import RunResult
 
@@ -76,26 +76,18 @@ class FederationDocument(Document, tag_field="schema", tag="zenplan.federation/1
 def federation_document(result: RunResult, found: Federation) -> FederationDocument:
     """What became of it."""
     central = found.central
-    plain = {
-        name: getattr(found, name)
-        for name in FederationDocument.__struct_fields__
-        if hasattr(found, name) and name not in ("clients", "central")
-    }
-    return FederationDocument(
+    return fill(
+        FederationDocument,
+        found,
         run=result.status.id,
         state=result.status.state,
         model=result.model,
-        metrics={part: dict(values) for part, values in result.metrics.items()},
+        metrics=_figures(result.metrics),
         wall_s=result.status.spent.total_s,
-        clients=tuple(ClientDocument(**asdict(each)) for each in found.clients),
-        central=None
-        if central is None
-        else CentralDocument(
-            run=central.run,
-            steps=central.steps,
-            samples=central.samples,
-            wall_s=central.wall_s,
-            metrics={part: dict(values) for part, values in central.metrics.items()},
-        ),
-        **plain,
+        clients=tuple(fill(ClientDocument, each) for each in found.clients),
+        central=None if central is None else fill(CentralDocument, central, metrics=_figures(central.metrics)),
     )
+
+
+def _figures(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {part: dict(values) for part, values in metrics.items()}

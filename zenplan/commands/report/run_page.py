@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from zenplan import units
-from zenplan.adapters.corpus.bpe import decoded
 from zenplan.adapters.corpus.prepared import read_card
 from zenplan.adapters.corpus.preprocessing import TEXT, Preprocessor
-from zenplan.adapters.data.tokenizer import read_tokenizer
 from zenplan.adapters.formats import html
 from zenplan.adapters.page import explanation as explanations
 from zenplan.adapters.page.markup import Markup, element
@@ -18,18 +16,19 @@ from zenplan.adapters.page.page import plain_page
 from zenplan.adapters.picture.curve import curve_svg
 from zenplan.adapters.run_folder.folder import METRICS
 from zenplan.adapters.run_folder.lines import read_metrics
-from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
+from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.commands.explain.report import explanation_report
 from zenplan.commands.explain.use_case import Wanted, explained
 from zenplan.commands.runs.use_case import Entry, entry
 from zenplan.commands.train.ending import limits
 from zenplan.commands.train.finished import FinishedRun, finished_run
 from zenplan.commands.train.report import train_report
+from zenplan.commands.train.scoring import compare
 from zenplan.domain.measured.explanation import GRADIENTS, OCCLUSION
 from zenplan.domain.report import Column, Report, Table
 from zenplan.domain.training.data_card import DataCard
 from zenplan.errors import DataError, InputFileError, UsageError, ZenplanError
-from zenplan.worker.protocol import Event, Score, Scored, Write, Written
+from zenplan.worker.protocol import Score, Write, Written
 
 Tell = Callable[[str, float], None]
 # Classes of a matrix that is read at a glance, samples that are explained, and tokens that are written.
@@ -111,8 +110,8 @@ def _card(card: DataCard) -> Iterator[Markup]:
 
 def _of_model(run: FinishedRun, tell: Tell) -> Iterator[Markup]:
     reader = Preprocessor.of(Path(run.job.data))
-    if reader.what == TEXT:
-        yield _section("What it writes", element("p", _written(run, reader, tell)))
+    if reader.what == TEXT and reader.decode is not None:
+        yield _section("What it writes", element("p", reader.decode(_written(run, reader, tell)) or "nothing"))
     elif reader.classes:
         yield from _matrix(run, reader.classes, tell)
     method = GRADIENTS
@@ -131,12 +130,10 @@ def _of_model(run: FinishedRun, tell: Tell) -> Iterator[Markup]:
     yield _section("What its answers come from", verdict, explanations.sections(found), _tables(*checks))
 
 
-def _written(run: FinishedRun, reader: Preprocessor, tell: Tell) -> str:
+def _written(run: FinishedRun, reader: Preprocessor, tell: Tell) -> Sequence[int]:
     job = Write(what=f"run {run.id}", model=str(run.path), tokens=(reader.end or 0,), count=_TOKENS)
     found = run_job(job, run.backend, Limits(time_s=_TIME_S), tell)
-    tokens = found.tokens if isinstance(found, Written) else ()
-    text = decoded(read_tokenizer(reader.folder / Path(reader.data["tokenizer"]).name), tokens)
-    return text or "nothing"
+    return found.tokens if isinstance(found, Written) else ()
 
 
 def _matrix(run: FinishedRun, classes: Sequence[str], tell: Tell) -> Iterator[Markup]:
@@ -146,10 +143,7 @@ def _matrix(run: FinishedRun, classes: Sequence[str], tell: Tell) -> Iterator[Ma
     if not part:
         return
     job = Score(what=f"run {run.id}", model=run.trained(), part=part, confusion=_CLASSES, threads=run.job.threads)
-    heard: list[Event] = []
-    environment = measuring_environment("cpu", run.job.threads, {})
-    run_job(job, run.backend, Limits(time_s=_TIME_S), tell, hear=heard.append, environment=environment)
-    (scored,) = (each for each in heard if isinstance(each, Scored))
+    (scored,) = compare(job, run.backend, Limits(time_s=_TIME_S), tell)
     if not scored.confusion:
         return
     rows = tuple(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from zenplan.adapters.corpus import bpe
 from zenplan.adapters.corpus.preprocessing import TEXT, Preprocessor
-from zenplan.adapters.data.tokenizer import read_tokenizer
 from zenplan.adapters.serving.app import Gate, app_of
 from zenplan.adapters.serving.batching import Batcher
 from zenplan.adapters.serving.drift import Monitor, features_of
@@ -68,8 +66,6 @@ def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Sc
         time_s=wanted.time_s,
         tell=screen.line,
     )
-    file = reader.data.get("tokenizer")
-    decode = bpe.decoder(read_tokenizer(reader.folder / Path(file).name)) if file else None
     metrics = Metrics(wanted.usd_per_h)
     monitor = Monitor(features_of(reader), wanted.window, wanted.threshold)
     batcher = Batcher(
@@ -82,7 +78,7 @@ def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Sc
     service = Service(
         name=f"{run.result.status.name} ({what})",
         reader=reader,
-        decode=decode,
+        decode=reader.decode,
         worker=worker,
         batcher=batcher,
         metrics=metrics,
@@ -90,7 +86,7 @@ def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Sc
         bounds=Bounds(samples=wanted.queue, tokens=wanted.max_tokens),
         time_s=wanted.time_s,
         most_texts=wanted.queue if reader.what == TEXT else 0,
-        example=example_of(reader, decode),
+        example=example_of(reader, reader.decode),
     )
     batcher.seen = service.saw
     return service

@@ -17,12 +17,13 @@ from zenplan.commands.shared.options import GROUPS, Flag
 from zenplan.commands.train.data import Prepared
 from zenplan.commands.train.flags import BY_NAME, OPTIONS, TABLE
 from zenplan.commands.train.kinds import Kind, kind_of
+from zenplan.commands.train.together import ONE, Together
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.errors import UnknownName, UsageError
 from zenplan.planning.watch.limits import RunLimits
 from zenplan.worker.protocol import Kind as KindOfModel
-from zenplan.worker.protocol import Optimizer, Rehearsal, Train, TrainedModel
+from zenplan.worker.protocol import Optimizer, Ranks, Rehearsal, Train, TrainedModel
 
 # What is trained with, by the names of estimates: the worker's name, and the usual momentum.
 OPTIMIZERS: Final[Mapping[str, tuple[str, float]]] = {
@@ -51,6 +52,7 @@ class Asked:
         how: device, precision, threads.
         data: that it is trained on.
         limits: what it may take.
+        max_restarts: times that workers of which one is lost begin again from the last checkpoint.
         mtbf_s: mean seconds between interruptions.
         chosen_interval, chosen_evaluation: whether checkpoints, and evaluations, are as far apart as is best, not as was
             given.
@@ -58,6 +60,7 @@ class Asked:
         usd_per_h, usd_per_kwh, power_w: what was said of its price; None where nothing was.
         trackers: names of those that are to follow it.
         request: text of the file that it is asked for with; empty of a run that is gone on with, whose folder has it.
+        ranks: where this process stands among workers that another system has started; None where it started none.
         facts: what was chosen.
     """
 
@@ -67,6 +70,7 @@ class Asked:
     how: How
     data: Prepared
     limits: RunLimits = field(default_factory=RunLimits)
+    max_restarts: int = 3
     mtbf_s: float
     chosen_interval: bool = True
     chosen_evaluation: bool = False
@@ -76,6 +80,7 @@ class Asked:
     power_w: float | None = None
     trackers: tuple[str, ...] = ()
     request: str = ""
+    ranks: Ranks | None = None
     facts: tuple[Fact, ...] = ()
 
     def step_samples(self, there: int | None) -> int:
@@ -89,7 +94,13 @@ class Asked:
 
 
 def asked_run(
-    given: Mapping[str, Any], request: Mapping[str, Any], data: Prepared, how: How, backend: str, text: str
+    given: Mapping[str, Any],
+    request: Mapping[str, Any],
+    data: Prepared,
+    how: How,
+    backend: str,
+    text: str,
+    together: Together = ONE,
 ) -> Asked:
     """The run.
 
@@ -100,6 +111,7 @@ def asked_run(
         how: device, precision, threads.
         backend: the engine's name.
         text: as ``request`` of ``Asked``.
+        together: workers and devices that train it.
 
     Raises:
         UsageError: something does not go together, or is not there.
@@ -108,7 +120,7 @@ def asked_run(
     name, model, kind = _model(given, request, data)
     if kind is not None and data.kind not in kind.data:
         raise UsageError(f"{name} is trained on {kind.data}, and the data are {data.kind}", f"it takes {kind.of}")
-    job = _job(facts, given, request, data, how, (name, model, kind))
+    job = _job(facts, given, request, data, how, (name, model, kind), together)
     return Asked(
         name=name,
         job=job,
@@ -116,6 +128,7 @@ def asked_run(
         how=how,
         data=data,
         limits=RunLimits(usd=given.get("max_usd"), hours=given.get("max_hours")),
+        max_restarts=given.get("max_restarts", 3),
         mtbf_s=given.get("mtbf") or Operations().device_mtbf_s,
         chosen_interval=given.get("checkpoint_every") is None,
         chosen_evaluation=given.get("evaluate_every") is None,
@@ -125,6 +138,7 @@ def asked_run(
         power_w=given.get("power"),
         trackers=given.get("tracker", ()),
         request=text,
+        ranks=together.ranks,
         facts=tuple(facts),
     )
 
@@ -136,19 +150,21 @@ def _job(
     data: Prepared,
     how: How,
     what: tuple[str, TrainedModel, Kind | None],
+    together: Together,
 ) -> Train:
     name, model, kind = what
     batch = _chosen(facts, "batch", request.get("batch"), kind.batch if kind else 32, "usual for the model")
+    replicas = together.replicas
     length = _length(model, kind) or request.get("seq_len")
     if data.kind == "tokens" and length is None and not given.get("steps"):
         raise UsageError(
             f"nothing says how many tokens a sample of {name} has", "--seq-len says it, or --steps how long"
         )
-    micro = given.get("micro_batch") or batch
+    micro = given.get("micro_batch") or max(1, batch // replicas)
     if given.get("quantize") and not given.get("lora_rank"):
         raise UsageError("--quantize int8 freezes the weights, and nothing is left to train", "as in: --lora-rank 8")
     samples = data.samples("train", length)
-    _check_sizes(data, batch, micro, samples)
+    _check_sizes(data, batch, micro, samples, replicas)
     steps = _steps(facts, given, request, samples // batch)
     return Train(
         what=name,
@@ -174,6 +190,9 @@ def _job(
         rehearsal=_rehearsal(steps),
         until_loss=given.get("until_loss"),
         patience=given.get("patience", 0),
+        workers=together.workers,
+        devices=together.devices,
+        tensor_parallel=together.tensor_parallel,
     )
 
 
@@ -212,9 +231,15 @@ def _chosen(facts: list[Fact], name: str, given: int | None, usual: int, why: st
     return usual
 
 
-def _check_sizes(data: Prepared, batch: int, micro: int, samples: int) -> None:
-    if micro > batch or batch % micro:
-        raise UsageError(f"--batch {batch} is no multiple of --micro-batch {micro}", "give one that is")
+def _check_sizes(data: Prepared, batch: int, micro: int, samples: int, replicas: int) -> None:
+    if replicas > 1 and batch % replicas:
+        raise UsageError(
+            f"--batch {batch} cannot be shared among {replicas} replicas of the model",
+            f"--batch {max(replicas, batch // replicas * replicas)}, or fewer workers",
+        )
+    if micro * replicas > batch or batch % (micro * replicas):
+        of = f" on {replicas} replicas" if replicas > 1 else ""
+        raise UsageError(f"--batch {batch} is no multiple of --micro-batch {micro}{of}", "give one that is")
     if not samples:
         raise UsageError(f"there is nothing to train on in {data.folder}", "prepare more data")
     if batch > samples:
@@ -268,7 +293,7 @@ def _optimizer(
 
 
 def _evaluated(data: Prepared, job: Train, length: int | None) -> int:
-    there, most = data.samples("validation", length), job.evaluate_batches * job.micro_batch
+    there, most = data.samples("validation", length), job.evaluate_batches * job.micro_batch * job.replicas
     return min(there, most) if most else there
 
 

@@ -54,7 +54,7 @@ def written(asked: Asked, result: RunResult) -> str:
     if data.end is None or not data.tokenizer or not result.model.endswith(".keras") or asked.backend not in BACKENDS:
         return ""
     job = Write(what=asked.name, model=result.model, tokens=(data.end,), count=_TOKENS)
-    found = run_job(job, asked.backend, Limits(), lambda stage, seconds: None)
+    found = run_job(job, asked.backend, Limits())
     if not isinstance(found, Written):
         return ""
     tokens = found.tokens[: found.tokens.index(data.end)] if data.end in found.tokens else found.tokens

@@ -175,7 +175,13 @@ LEAST_STEPS: Final = 10
 def calibration_of(supervisor: Supervisor, result: RunResult, id: str) -> Calibration | None:
     """The run's steps as a calibration; None where the model was not counted, or too little of it was run."""
     plan, job, machine = supervisor.world.plan, supervisor.asked.job, supervisor.machine
-    if plan is None or machine is None or len(supervisor.samples) < LEAST_STEPS:
+    # What several workers took together is the step of none of them.
+    if (
+        plan is None
+        or machine is None
+        or supervisor.asked.job.several
+        or len(supervisor.kept.samples) < LEAST_STEPS
+    ):
         return None
     workload = plan.workload
     point = Point(key="target", batch=job.batch, features=features_of_blocks(workload.blocks, job.batch))
@@ -192,7 +198,7 @@ def calibration_of(supervisor: Supervisor, result: RunResult, id: str) -> Calibr
     mark = fingerprint_of(machine, backend=supervisor.asked.backend, precision=job.precision, **known)
     measured = Measured(
         point=Point(key=f"whole batch={job.batch}", batch=job.batch, features=point.features),
-        samples=tuple(supervisor.samples),
+        samples=tuple(supervisor.kept.samples),
         setup_s=supervisor.spent.setup_s,
         peak_bytes=result.peak_bytes,
     )

@@ -56,7 +56,10 @@ def world_of(
     return World(
         plan=plan,
         sheet=sheet,
-        step=None if plan is None else _step(asked, plan, sheet, catalogue, stored_calibrations(warn)),
+        # What one worker was measured at is not what several take together.
+        step=None
+        if plan is None or asked.job.several
+        else _step(asked, plan, sheet, catalogue, stored_calibrations(warn)),
         before=like(asked.job, asked.backend, runs),
         ratios=step_ratios(runs, asked.job.device, socket.gethostname()),
         busy=_busy(asked, profile, warn),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -27,6 +28,7 @@ from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, standing
 from zenplan.commands.train.predict import World
 from zenplan.commands.train.screen import Screen
+from zenplan.commands.train.together import shared_anew, together_of
 from zenplan.commands.train.tracking import trackers_of
 from zenplan.commands.train.use_case import Outcome, Place, dry_run, resumed_job, train
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -38,7 +40,7 @@ from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Event, Train
 
 # What may be changed of a run that is gone on with.
-_OF_A_RESUMED: Final = (*LIMITS, "tracker")
+_OF_A_RESUMED: Final = (*LIMITS, "tracker", "workers", "devices", "max_restarts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,23 +155,26 @@ def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
     options = {**both.pop(OPTIONS, {}), **dict(map(option_of, flags.options))}
     compiled = flags.compiled if flags.compiled is not None else both.pop("compiled", None)
     given, request, settings = _parsed(both, options, both.get("precision"), flags.output)
+    engine = _engine(given.get("backend"), here.plugins)
+    together = together_of(given, engine.name, os.environ)
+    cores = int(here.profile.host.usable_cores or 1) or 1
+    shared = max(1, cores // together.workers) if together.workers > 1 else None
     how = how_of(
         here.profile,
         device=given.get("device"),
         precision=settings["precision"],
-        threads=given.get("threads"),
+        threads=given.get("threads") or shared,
         compiled=compiled,
         minutes=1.0,
         strict=False,
     )
-    engine = _engine(given.get("backend"), here.plugins)
     if given.get("weights") and find_spec("safetensors"):
         # The worker reads them, once all else is built: what is no such file is said before.
         check_weights(Path(given["weights"]))
     data = _data(both, flags, here)
     # The run goes on with the data as they were prepared for it.
     text = request_text({**both, "data": Path(data.folder), "backend": engine.name}, options, compiled)
-    return asked_run(given, request, data, how, engine.name, text), engine, settings["format"]
+    return asked_run(given, request, data, how, engine.name, text, together), engine, settings["format"]
 
 
 def _of_file(path: Path | None) -> dict[str, Any]:
@@ -227,8 +232,15 @@ def _resumed(flags: Flags, here: Here) -> Session:
     both = {**_of_file(folder / REQUEST), **flags.own}
     given, request, settings = _parsed(both, both.get(OPTIONS, {}), how.precision, flags.output)
     # The text of the file is in the folder, and not written anew.
-    asked = asked_run(given, request, _data(both, flags, here), how, status.backend, "")
-    asked = replace(asked, job=resumed_job(job, folder))
+    now = {
+        "workers": job.workers,
+        "devices": job.devices,
+        "tensor_parallel": job.tensor_parallel,
+        **parsed_train(flags.own),
+    }
+    together = together_of(now, status.backend, os.environ)
+    asked = asked_run(given, request, _data(both, flags, here), how, status.backend, "", together)
+    asked = replace(asked, job=shared_anew(resumed_job(job, folder), together))
     place = Place(id=status.id, folder=folder, resumed=(status, read_prediction(folder)))
     return _session(asked, place, _engine(status.backend, here.plugins), here, settings["format"])
 

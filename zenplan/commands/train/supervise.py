@@ -21,6 +21,7 @@ from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.document import prediction_document
 from zenplan.commands.train.drifts import Drifts
+from zenplan.commands.train.kept_steps import KeptSteps
 from zenplan.commands.train.predict import (
     World,
     after_the_rehearsal,
@@ -34,21 +35,20 @@ from zenplan.commands.train.predict import (
 from zenplan.commands.train.screen import Screen, View, told
 from zenplan.commands.train.stopping import BEHIND, PREEMPTION
 from zenplan.commands.train.tracking import Followers
+from zenplan.commands.train.workers import Workers
 from zenplan.documents import published
 from zenplan.domain.hardware.device import Device
-from zenplan.domain.measured.calibration import Sample
 from zenplan.domain.measured.training_run import RUNNING, RunPrediction, RunStatus, Spent
 from zenplan.domain.range import Range
+from zenplan.errors import ZenplanError
 from zenplan.planning.watch.drift import WINDOW, StepTime, drift_of
 from zenplan.planning.watch.limits import must_stop
 from zenplan.planning.watch.progress import BESIDE_SPREAD, Left, time_left
-from zenplan.worker.protocol import Changed, Checkpointed, Event, Machine, Metric, Ready, Rehearsed, Steps, Stop
+from zenplan.worker.protocol import Changed, Checkpointed, Event, Machine, Metric, Pulse, Ready, Rehearsed, Steps, Stop
 
 _STATUS_EVERY_S, _LOOK_EVERY_S, _DRIFT_EVERY_S, _VIEW_EVERY_S, _LEFT_EVERY_S = 5.0, 2.0, 5.0, 0.25, 1.0
 # Steps that the speed is told by.
 _MOST_STEPS: Final = 1000
-# Means of neighbouring steps that are kept as evidence, from all over the run.
-MOST_SAMPLES: Final = 50
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class Supervisor:
     spent: Spent = field(default_factory=Spent)
     window: deque[StepTime] = field(default_factory=lambda: deque(maxlen=WINDOW))
     walls: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_STEPS))
-    samples: list[Sample] = field(default_factory=list)
+    kept: KeptSteps = field(default_factory=KeptSteps)
     validation: Mapping[str, float] = field(default_factory=dict)
     best_loss: float | None = None
     loss: float | None = None
@@ -100,6 +100,7 @@ class Supervisor:
     notes: list[str] = field(default_factory=list)
     stopping: str = ""
     drifts: Drifts = field(default_factory=Drifts)
+    workers: Workers = field(default_factory=Workers)
     stage: str = "start"
     _orders: list[msgspec.Struct] = field(default_factory=list)
     _worker_s: float = field(default_factory=time.monotonic)
@@ -110,8 +111,6 @@ class Supervisor:
     _last: dict[str, float] = field(default_factory=dict)
     _device: Device | None = None
     _held: str = ""
-    _stride: int = 1
-    _block: list[StepTime] = field(default_factory=list)
     _written: int = 0
     _left: Range | None = None
     _saved_before: int = 0
@@ -128,6 +127,8 @@ class Supervisor:
                 self._ready(event)
             case Rehearsed():
                 self._rehearsed(event)
+            case Pulse():
+                self.workers.heard(event)
             case Steps():
                 self._steps(event)
             case Metric():
@@ -142,7 +143,9 @@ class Supervisor:
 
     def _ready(self, event: Ready) -> None:
         self.ready, self._ready_s = event, time.monotonic()
-        self.spent = replace(self.spent, setup_s=self._ready_s - self.began_s)
+        # Workers that begin again have set up before.
+        since_s = self.workers.begun_s or self.began_s
+        self.spent = replace(self.spent, setup_s=self.spent.setup_s + self._ready_s - since_s)
         self._meter = EnergyMeter(self._device.index if self._device else None)
         self._open_metrics(event.step)
         self.status = replace(self.status, step=event.step, checkpoint=event.step)
@@ -230,24 +233,7 @@ class Supervisor:
         self.walls.append(each.wall_s)
         self.loss = loss
         self.spent = replace(self.spent, steps_s=self.spent.steps_s + each.wall_s)
-        self._block.append(each)
-        if len(self._block) >= self._stride:
-            self._keep_block()
-
-    def _keep_block(self) -> None:
-        """The mean of neighbouring steps is kept as one: what a run took is their sum, not their median."""
-        wall_s = sum(each.wall_s for each in self._block) / len(self._block)
-        cpu_s = sum(each.cpu_s or 0.0 for each in self._block) / len(self._block)
-        self._block = []
-        if wall_s > 0.0:
-            self.samples.append(Sample(round=len(self.samples), wall_s=wall_s, cpu_s=cpu_s))
-        if len(self.samples) >= 2 * MOST_SAMPLES:
-            pairs = zip(self.samples[::2], self.samples[1::2], strict=True)
-            self.samples = [
-                Sample(round=number, wall_s=(a.wall_s + b.wall_s) / 2.0, cpu_s=(a.cpu_s + b.cpu_s) / 2.0)
-                for number, (a, b) in enumerate(pairs)
-            ]
-            self._stride *= 2
+        self.kept.add(each)
 
     def _metric(self, event: Metric) -> None:
         if (event.step, event.part) in self._known:
@@ -303,6 +289,8 @@ class Supervisor:
         """Called many times a second, while the worker is at it."""
         self.stage = stage
         self._look()
+        if text := self.workers.look(self.step_s):
+            self.say("straggler", text, {"step": self.status.step})
         self.left_out(self.followers.failures())
         if not self.stopping:
             self._end_in_time()
@@ -324,6 +312,20 @@ class Supervisor:
         if not self.stopping:
             self.stopping = reason
             self._orders.append(Stop(reason=reason))
+
+    def begins_again(self, error: ZenplanError) -> bool:
+        """Whether several workers of which one was lost begin again, from the last checkpoint."""
+        job = self.asked.job
+        known = self.ready is not None and (self.prediction is not None or not job.rehearsal)
+        if self.stopping or self.dry or not known or not self.workers.may_begin_again(error, self.asked):
+            return False
+        self.workers.begin_again()
+        self.status = replace(self.status, starts=self.status.starts + 1)
+        self._orders.clear()
+        self.keep_job(replace(self.asked, job=msgspec.structs.replace(job, resume=True, rehearsal=None)))
+        values = {"step": self.status.checkpoint, "restart": self.workers.restarts}
+        self.say("restarted", f"{error.message}: all begin again from step {self.status.checkpoint:,}", values)
+        return True
 
     def _end_in_time(self) -> None:
         if found := self.signal():
@@ -414,7 +416,7 @@ class Supervisor:
             return Range.exactly(0.0)
         if self._left is None or self._due("left", _LEFT_EVERY_S):
             step_s = self.prediction.step_s if self.prediction else None
-            self._left = time_left(self._still(), step_s, [each.wall_s for each in self.samples], self._stride)
+            self._left = time_left(self._still(), step_s, [each.wall_s for each in self.kept.samples], self.kept.stride)
         return self._left
 
     def _still(self) -> Left:

@@ -21,6 +21,7 @@ from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, REQUEST, pu
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
+from zenplan.adapters.workers.ranks import environments_of, free_address, run_ranks
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.ending import came_out, keep
@@ -33,7 +34,7 @@ from zenplan.domain.hardware.device import Device, Profile
 from zenplan.domain.measured.training_run import FAILED, RUNNING, STOPPED, RunPrediction, RunResult, RunStatus
 from zenplan.errors import FailureKind, ZenplanError
 from zenplan.protocols import Engine, Tracker
-from zenplan.worker.protocol import Ended, Event
+from zenplan.worker.protocol import Ended, Event, Pulse, Ranks
 
 _FAILURE: Final = "failure"
 
@@ -208,26 +209,52 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
 
 
 def _run(supervisor: Supervisor, engine: Engine, lock: int) -> tuple[Ended | None, ZenplanError | None]:
-    asked = supervisor.asked
-    try:
-        ended: Event = run_job(
-            asked.job,
+    while True:
+        try:
+            ended = _worked(supervisor, engine, lock)
+        except ZenplanError as error:
+            if supervisor.begins_again(error):
+                continue
+            return None, error
+        except KeyboardInterrupt:
+            # A second signal: it ends here, without a checkpoint.
+            supervisor.stopping = supervisor.stopping or SIGINT
+            return None, None
+        return ended if isinstance(ended, Ended) else None, None
+
+
+def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
+    """The answer of the worker; of several on this machine, that of rank 0."""
+    asked, limits = supervisor.asked, Limits(time_s=math.inf)
+    job, command = msgspec.structs.replace(asked.job, ranks=asked.ranks), engine.worker()
+    if asked.ranks is not None or job.workers == 1:
+        environment = measuring_environment(job.device, job.threads, os.environ)
+        return run_job(
+            job,
             asked.backend,
-            Limits(time_s=math.inf),
+            limits,
             supervisor.tell,
             hear=supervisor.hear,
-            environment=measuring_environment(asked.job.device, asked.job.threads, os.environ),
-            command=engine.worker(),
+            environment=environment,
+            command=command,
             orders=supervisor.orders,
             inherit=(lock,),
         )
-    except ZenplanError as error:
-        return None, error
-    except KeyboardInterrupt:
-        # A second signal: it ends here, without a checkpoint.
-        supervisor.stopping = supervisor.stopping or SIGINT
-        return None, None
-    return ended if isinstance(ended, Ended) else None, None
+    address, size = free_address(), job.workers
+    return run_ranks(
+        [
+            msgspec.structs.replace(job, ranks=Ranks(rank=rank, size=size, local=rank, address=address))
+            for rank in range(size)
+        ],
+        asked.backend,
+        limits,
+        supervisor.tell,
+        lambda rank, event: supervisor.hear(event) if rank == 0 or isinstance(event, Pulse) else None,
+        environments_of(job.device, job.threads, size, job.devices, os.environ),
+        command,
+        supervisor.orders,
+        (lock,),
+    )
 
 
 def _over(

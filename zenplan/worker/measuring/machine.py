@@ -34,6 +34,21 @@ def confined(threads: int) -> int:
     return len(idlest)
 
 
+def confined_beside(place: int, threads: int) -> int:
+    """As ``confined``, of several workers on this machine: each has cores of its own where there are enough.
+
+    Args:
+        place: of this worker among them.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return min(threads, os.cpu_count() or threads)
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < (place + 1) * threads:
+        return min(threads, len(allowed))
+    os.sched_setaffinity(0, allowed[place * threads : (place + 1) * threads])
+    return threads
+
+
 def own_cores(rank: int, world: int, threads: int) -> None:
     """Keep this process to cores that no other rank has; a system without affinity places them as it likes.
 

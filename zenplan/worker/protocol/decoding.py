@@ -41,6 +41,7 @@ from zenplan.worker.protocol.training import (
     Checkpointed,
     Ended,
     Metric,
+    Pulse,
     Ready,
     Rehearsed,
     Steps,
@@ -63,7 +64,7 @@ class _Unknown(msgspec.Struct):
 
 
 _Measured = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
-_Trained = Ready | Rehearsed | Steps | Metric | Checkpointed | Changed | Ended | Written
+_Trained = Ready | Rehearsed | Pulse | Steps | Metric | Checkpointed | Changed | Ended | Written
 _Used = Scored | Explained | Importance | Exported | Compressed | Serving
 _Federated = Clients | Round | Moved
 _AnyEvent = _Measured | _Trained | _Used | _Federated

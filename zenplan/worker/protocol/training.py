@@ -34,6 +34,7 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
         passed: checkpoints newer than the one it goes on from that did not check, each with why.
         micro_batch: samples, as it is after what memory allowed.
         samples: of a pass over the training data. tokens_per_sample: None where they are not of tokens.
+        hosts: names of the machines that it trains on.
     """
 
     parameters: Whole
@@ -46,6 +47,7 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     micro_batch: Whole
     samples: Whole
     tokens_per_sample: Whole | None = None
+    hosts: tuple[str, ...] = ()
 
 
 class Rehearsed(Event, frozen=True, kw_only=True, tag="rehearsed"):
@@ -65,6 +67,22 @@ class Rehearsed(Event, frozen=True, kw_only=True, tag="rehearsed"):
     checkpoint_bytes: Whole | None = None
     peak_bytes: float | None = None
     how: str = ""
+
+
+class Pulse(Event, frozen=True, kw_only=True, tag="pulse"):
+    """A sign of life of one of several workers, each second, from a thread of its own; or what rank 0 has heard of it.
+
+    Attributes:
+        rank: of the worker; host: that it is on.
+        begun: steps that it has begun; done: of which its own part is done, and it waits for the others.
+        busy_s: seconds that its own part of a step took, the mean of some; None of a mere sign of life.
+    """
+
+    rank: Whole
+    host: str
+    begun: Whole
+    done: Whole
+    busy_s: float | None = None
 
 
 class Steps(Event, frozen=True, kw_only=True, tag="step"):
@@ -198,6 +216,23 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     waits: bool = False
 
 
+class Ranks(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a worker stands among those that train one model together.
+
+    Attributes:
+        rank: from 0, which alone writes; size: of all.
+        local: among those of its machine.
+        address: host and port, as ``10.0.0.1:29500``, where rank 0 waits for the others.
+        wait_s: after which one that has not come is taken for missing.
+    """
+
+    rank: Whole
+    size: Whole
+    local: Whole = 0
+    address: str
+    wait_s: float = 300.0
+
+
 class Train(Job, frozen=True, kw_only=True, tag="train"):
     """Train a model on prepared data.
 
@@ -213,7 +248,8 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         weights: file of initial weights that are taken in place of drawn ones; empty for drawn ones.
         steps: of the whole run, those that were done before included.
         batch: samples of a step, over which gradients are averaged.
-        micro_batch: samples that go through the model at once; ``batch`` is a multiple of it.
+        micro_batch: samples that go through the model at once, on each of its replicas; ``batch`` is a multiple of it
+            times the replicas.
         lora_rank: of adapters, all else frozen; 0 for training all.
         quantize: ``int8`` for frozen weights in that; empty for the precision of the run.
         evaluate_every: steps between evaluations on validation data; 0 for at the end alone.
@@ -226,6 +262,9 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         patience: evaluations without a better validation loss after which it ends; 0 for no such end.
         resume: whether it goes on from the newest good checkpoint; it must be there.
         federated: among which clients; None for a run on all data in one place.
+        workers: processes that train it together; devices: of each.
+        tensor_parallel: devices that each replica's matrices are divided over.
+        ranks: where this worker stands among them; None of one alone.
     """
 
     last: ClassVar[type[Event]] = Ended
@@ -254,6 +293,20 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     patience: Whole = 0
     resume: bool = False
     federated: Federated | None = None
+    workers: Whole = 1
+    devices: Whole = 1
+    tensor_parallel: Whole = 1
+    ranks: Ranks | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether several workers or devices train it."""
+        return self.workers * self.devices > 1
+
+    @property
+    def replicas(self) -> int:
+        """Copies of the model that are trained, each on its share of a batch."""
+        return max(1, self.workers * self.devices // self.tensor_parallel)
 
 
 class Written(Event, frozen=True, kw_only=True, tag="written"):

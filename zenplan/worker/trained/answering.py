@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Any
 
 import keras
 import numpy as np
@@ -33,7 +32,7 @@ from zenplan.worker.protocol import (
 )
 from zenplan.worker.trained.calling import Call, call_of
 from zenplan.worker.trained.opened import Opened, opened
-from zenplan.worker.training.prepared import TRAIN, Array
+from zenplan.worker.training.prepared import TRAIN, Array, as_called
 from zenplan.worker.training.writing import chosen
 
 
@@ -121,8 +120,7 @@ class Predictor:
         short = padded_size(count, self.batch) - count
         if short:
             arrays = {name: np.concatenate([a, np.repeat(a[:1], short, axis=0)]) for name, a in arrays.items()}
-        x: Any = arrays if len(arrays) > 1 else next(iter(arrays.values()))
-        output = np.ascontiguousarray(self.returned(self.call(x))[:count], np.float32)
+        output = np.ascontiguousarray(self.returned(self.call(as_called(arrays)))[:count], np.float32)
         tensor = Tensor(output.dtype.name, output.shape, output.tobytes())
         return Predicted(id=request.id, output=tensor, wall_s=time.perf_counter() - begin)
 

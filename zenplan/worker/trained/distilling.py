@@ -15,7 +15,7 @@ from keras.distillation import Distiller, FeatureDistillation, LogitsDistillatio
 from zenplan.errors import UsageError
 from zenplan.worker.measuring.ready import is_softmax
 from zenplan.worker.protocol import Events, Kind, Optimizer, Piece, Target, Train
-from zenplan.worker.trained.finetuning import Tuned, optimizer_of
+from zenplan.worker.trained.finetuning import Tuned, optimizer_of, ordered
 from zenplan.worker.trained.opened import Opened
 from zenplan.worker.training.keras_trainee import is_compiled
 from zenplan.worker.training.kinds.smaller import smaller
@@ -23,8 +23,6 @@ from zenplan.worker.training.loss_names import NUMBERS
 from zenplan.worker.training.losses import loss_of
 from zenplan.worker.training.models import begun
 from zenplan.worker.training.optimizer import made
-from zenplan.worker.training.order import Order
-from zenplan.worker.training.prepared import TRAIN
 
 # Assumed: half of what is learned is from the data, and a temperature in the middle of what Keras calls usual, 3 to 5.
 _FROM_DATA, _TEMPERATURE = 0.5, 4.0
@@ -61,11 +59,8 @@ def distilled(
     Raises:
         UsageError: it does not go with the model or the data, or its loss is no number.
     """
-    samples = teacher.samples(TRAIN)
-    if samples is None:
-        raise UsageError("the training data have no sample", "were they prepared anew?")
+    samples, order = ordered(teacher, job)
     model = begun(msgspec.structs.replace(job, model=student, weights="", precision="fp32"), teacher.data, events)
-    order = Order(samples=samples.count, batch=min(job.batch, samples.count), seed=job.seed + 1)
     distiller = _distiller(teacher, model)
     wanted = optimizer_of(job, 1.0, piece.steps)
     optimizer = made(wanted, model, scaled=False)

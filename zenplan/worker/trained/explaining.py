@@ -9,15 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from zenplan.domain.measured.explanation import GRADIENTS, METHODS, OCCLUSION, PERMUTATION
 from zenplan.errors import InputFileError, UnknownName, UsageError
 from zenplan.worker.protocol import Attribution, Done, Events, Explain, Explained, Importance
 from zenplan.worker.trained.gradients import integrated
 from zenplan.worker.trained.opened import Opened, opened
 from zenplan.worker.trained.places import Places, places_of, rank_correlation
 from zenplan.worker.trained.real_inputs import RealInputs, real_inputs
-from zenplan.worker.training.prepared import TOKENS, TRAIN, Array, Samples
+from zenplan.worker.training.prepared import TOKENS, TRAIN, Array, Samples, as_called
 
-GRADIENTS, OCCLUSION, PERMUTATION = METHODS = ("gradients", "occlusion", "permutation")
 # Samples that a baseline is the mean of; rows of a call.
 _OF_MEAN, _ROWS = 1000, 64
 Sample = Mapping[str, Array]
@@ -162,7 +162,7 @@ class Explainer:
         return np.asarray(keras.ops.convert_to_numpy(_of_target(self._called(rows), place, target)))
 
     def _called(self, rows: Sample) -> Any:
-        return self.model(rows if len(rows) > 1 else next(iter(rows.values())), training=False)
+        return self.model(as_called(rows), training=False)
 
     def _target(self, sample: Sample) -> tuple[int | None, int]:
         """The position whose answer is explained, None where there is one, and the class or token."""

@@ -17,7 +17,7 @@ from zenplan.worker.training.keras_trainee import is_compiled, stepper_of
 from zenplan.worker.training.optimizer import made, rate_variable
 from zenplan.worker.training.order import Order
 from zenplan.worker.training.parts import Parts
-from zenplan.worker.training.prepared import TRAIN
+from zenplan.worker.training.prepared import TRAIN, Samples
 from zenplan.worker.training.rate import rate_at
 from zenplan.worker.training.stepper import Stepper, halves
 
@@ -65,6 +65,18 @@ def parts_of(model: keras.Model, opened: Opened, job: Train, optimizer: Optimize
     )
 
 
+def ordered(opened: Opened, job: Train) -> tuple[Samples, Order]:
+    """The training data, and an order of its own in which batches of the run's size are made of them.
+
+    Raises:
+        UsageError: there are none.
+    """
+    samples = opened.samples(TRAIN)
+    if samples is None:
+        raise UsageError("the training data have no sample", "were they prepared anew?")
+    return samples, Order(samples=samples.count, batch=min(job.batch, samples.count), seed=job.seed + 1)
+
+
 def finetuned(
     parts: Parts,
     opened: Opened,
@@ -84,10 +96,7 @@ def finetuned(
     Raises:
         UsageError: the loss is no number any more.
     """
-    samples = opened.samples(TRAIN)
-    if samples is None:
-        raise UsageError("the training data have no sample", "were they prepared anew?")
-    order = Order(samples=samples.count, batch=min(job.batch, samples.count), seed=job.seed + 1)
+    samples, order = ordered(opened, job)
     micro = job.micro_batch if order.batch == job.batch else order.batch
     stepper, start, step, loss = stepper_of(parts), math.nan, 0, 0.0
     while step < piece.steps:

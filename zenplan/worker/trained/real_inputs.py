@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from zenplan.errors import UsageError
-from zenplan.worker.training.prepared import Array
+from zenplan.worker.training.prepared import Array, as_called
 
 _HINT = "--method occlusion takes any model"
 
@@ -47,7 +47,7 @@ class RealInputs:
             for name, array in sample.items()
         }
         with self._given({name: given[name] for name in self.tables}):
-            return self.model(x if len(x) > 1 else next(iter(x.values())), training=False)
+            return self.model(as_called(x), training=False)
 
     @contextmanager
     def _given(self, rows: Mapping[str, Any]) -> Iterator[None]:
@@ -85,7 +85,7 @@ def _tables(
         for layer in layers:
             stack.enter_context(patch.object(layer, "call", _noted(layer, seen)))
         x = {name: array[None] for name, array in sample.items()}
-        model(x if len(x) > 1 else next(iter(x.values())), training=False)
+        model(as_called(x), training=False)
     found = {
         name: tuple(
             dict.fromkeys(layer for layer, array in seen if np.array_equal(array.ravel(), sample[name].ravel()))

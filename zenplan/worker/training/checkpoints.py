@@ -184,6 +184,24 @@ class Checkpoints:
             return self.latest, passed
         return None, passed
 
+    def of(self, step: int) -> Checkpoint:
+        """The one of that step, checked, which becomes the one to go back to. Raises DataError: it is not good."""
+        path = self.folder / f"step-{step:08d}"
+        self.latest = Checkpoint(path, _checked(path, step))
+        return self.latest
+
+    def take(self, state: State) -> Path:
+        """The folder of one that rank 0 of several workers has written: the one to go back to.
+
+        Raises:
+            UsageError: it is not there.
+        """
+        path = self.folder / f"step-{state.step:08d}"
+        if not path.is_dir():
+            raise UsageError(f"there is no {path}, which rank 0 has written", "--out must be a folder that all share")
+        self.latest = Checkpoint(path, state)
+        return path
+
     def write(self, state: State, arrays: Iterable[tuple[str, Array]]) -> tuple[Path, int]:
         """A checkpoint on disk, whole, and its size; older ones than ``keep`` are removed.
 

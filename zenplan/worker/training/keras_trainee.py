@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from zenplan.worker.measuring import machine
 from zenplan.worker.protocol import Events, Machine, Train
 from zenplan.worker.training.checkpoints import Variable, replacing
+from zenplan.worker.training.group import ALONE, Group, check_shards
 from zenplan.worker.training.losses import loss_of
 from zenplan.worker.training.models import built, in_floats, length_of
 from zenplan.worker.training.optimizer import made, rate_variable
@@ -73,8 +75,11 @@ class KerasTrainee:
         return path
 
 
-def keras_trainee(job: Train, data: Prepared, events: Events) -> KerasTrainee:
+def keras_trainee(job: Train, data: Prepared, events: Events, group: Group = ALONE) -> KerasTrainee:
     """What the job trains.
+
+    Args:
+        group: of the workers that train it together.
 
     Raises:
         UsageError: it cannot be built, or does not go with the data.
@@ -82,9 +87,12 @@ def keras_trainee(job: Train, data: Prepared, events: Events) -> KerasTrainee:
     model = built(job, data, events)
     length = length_of(model, job, data)
     parts = _parts(job, data, model)
+    stepper: Any = stepper_of(parts, group, job.seed)
+    if group is not ALONE:
+        check_shards(group, job, stepper.weights)
     return KerasTrainee(
         parts=parts,
-        stepper=stepper_of(parts),
+        stepper=stepper,
         backend=keras.config.backend(),
         machine=machine.described(job.device, job.threads, parts.compiled),
         length=length,
@@ -114,17 +122,21 @@ def is_compiled(job: Train, model: keras.Model) -> bool:
     return backend == "jax" or (backend == "tensorflow" and bool(keras.src.trainers.trainer.model_supports_jit(model)))
 
 
-def stepper_of(parts: Parts) -> Stepper:
-    """The backend's way to train these."""
+def stepper_of(parts: Parts, group: Group = ALONE, seed: int = 0) -> Stepper:
+    """The backend's way to train these.
+
+    Args:
+        group: of the workers that train them together; seed: of what each of those draws.
+    """
     backend = keras.config.backend()
     if backend == "jax":
         from zenplan.worker.training.steps_jax import JaxStepper
 
-        return JaxStepper(parts)
+        return JaxStepper(parts, group)
     if backend == "torch":
         from zenplan.worker.training.steps_torch import TorchStepper
 
-        return TorchStepper(parts)
+        return TorchStepper(parts, group, seed)
     from zenplan.worker.training.steps_tensorflow import TensorFlowStepper
 
     return TensorFlowStepper(parts)

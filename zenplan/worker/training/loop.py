@@ -17,8 +17,10 @@ import msgspec
 import numpy as np
 
 from zenplan.worker.protocol import Checkpointed, Event, Metric, Steps, Train
+from zenplan.worker.training.agreed import AgreedWishes
 from zenplan.worker.training.checkpoints import Checkpoints, State
 from zenplan.worker.training.evaluation import evaluated
+from zenplan.worker.training.group import Group
 from zenplan.worker.training.order import Order
 from zenplan.worker.training.prepared import TEST, VALIDATION, Array, Samples
 from zenplan.worker.training.rate import rate_at
@@ -55,6 +57,7 @@ class Loop:
     """A run that goes on.
 
     Attributes:
+        group: of the workers that train it together.
         say: tells the parent.
         state: of the run, as of its last checkpoint, but for what evaluations have changed since.
         micro_batch: samples that go through the model at once.
@@ -66,8 +69,9 @@ class Loop:
     trainee: Trainee
     order: Order
     samples: dict[str, Samples]
+    group: Group
     checkpoints: Checkpoints
-    wishes: Wishes
+    wishes: Wishes | AgreedWishes
     say: Callable[[Event], None]
     state: State
     micro_batch: int
@@ -88,9 +92,10 @@ class Loop:
         return self.trainee.stepper
 
     def load(self, step: int) -> list[tuple[Any, Array]]:
-        """The micro-batches of a step; the first step is 0."""
-        x, y = self.samples["train"].batch(self.order.numbers(step))
-        return halves(x, y, self.micro_batch)
+        """This worker's micro-batches of a step; the first step is 0."""
+        share = self.group.share
+        x, y = self.samples["train"].batch(share.part(self.order.numbers(step)))
+        return halves(x, y, self.micro_batch * share.at_once)
 
     def go(self) -> str:
         """Go on to the end, and say why it ended; every checkpoint that is due is written, the last one too.
@@ -122,7 +127,17 @@ class Loop:
         start = time.perf_counter()
         told = tuple(event for at, event in self._told if start - at < _KEPT_S)
         self.state = msgspec.structs.replace(self.state, step=self.step, micro_batch=self.micro_batch, told=told)
-        path, size = self.checkpoints.write(self.state, self._finite())
+        if self.group.rank:
+            # What is divided is put together by all of them, and written by rank 0.
+            for _ in self._finite():
+                pass
+            path, size = None, 0
+        else:
+            path, size = self.checkpoints.write(self.state, self._finite())
+        if self.group.size > 1:
+            self.group.gathered("")
+        if path is None:
+            path = self.checkpoints.take(self.state)
         self.saved = self.step
         written = Checkpointed(step=self.step, path=str(path), bytes=size, wall_s=time.perf_counter() - start)
         self.say(written)
@@ -135,8 +150,9 @@ class Loop:
     def evaluation(self, part: str) -> dict[str, float] | None:
         """The figures of a part of the data; None where the run is to end before."""
         # As the job has them: the same samples where a micro-batch had to be made smaller.
-        samples, most = self.samples[part], self.job.evaluate_batches * self.job.micro_batch
-        return evaluated(self.stepper, self.trainee.figures, samples, self.micro_batch, most, self.wishes.look)
+        samples, most = self.samples[part], self.job.evaluate_batches * self.job.micro_batch * self.job.replicas
+        look, share = self.wishes.look, self.group.share
+        return evaluated(self.stepper, self.trainee.figures, samples, self.micro_batch, most, look, share)
 
     # --- what is due between two steps
 
@@ -219,6 +235,7 @@ class Loop:
     def _advance(self) -> None:
         """Give the device a step, and load the batch of the one after it."""
         loaded = 0.0
+        self.group.pace.begin()
         if self._batch is None:
             start = time.perf_counter()
             self._batch = self.load(self.step)
@@ -235,8 +252,14 @@ class Loop:
         self._flying.append((done, loaded))
         while len(self._flying) > (1 if self.stepper.ahead else 0):
             self._land()
-        if not self._quiet and self._mark - self._sent > _EVENT_S:
+        if not self._quiet and self._to_send():
             self._send()
+
+    def _to_send(self) -> bool:
+        """Several workers look at their losses after the same steps: what they find ends the run in all of them."""
+        if isinstance(self.wishes, AgreedWishes):
+            return self.wishes.fresh
+        return self._mark - self._sent > _EVENT_S
 
     def rehearse(self, enough: Callable[[int], bool]) -> tuple[list[float], list[float]]:
         """Steps as the run has them, one after another, until there are enough, none of them told: wall and processor

@@ -16,7 +16,7 @@ from zenplan.worker.protocol import Event, Events, File, Kind, Train
 from zenplan.worker.training.initial import begin, begin_with
 from zenplan.worker.training.kinds import model_of
 from zenplan.worker.training.kinds.facts import Facts
-from zenplan.worker.training.prepared import TOKENS, Prepared
+from zenplan.worker.training.prepared import TOKENS, Prepared, as_called
 from zenplan.worker.training.quantized import INT8, merge, quantize
 
 
@@ -123,7 +123,7 @@ def _with_inputs(model: keras.Model, shapes: list[Any], data: Prepared) -> None:
         raise UsageError(f"model {model.name} does not say how many tokens a sample has", "--input-shape 128 says it")
     kinds = data.kinds()
     inputs = {n: keras.Input(shape, dtype=kinds[n], name=n) for n, shape in data.shapes().items()}
-    model(inputs if len(inputs) > 1 else next(iter(inputs.values())))
+    model(as_called(inputs))
 
 
 def _adapted(model: keras.Model, rank: int) -> list[Any]:

@@ -57,6 +57,11 @@ class Card(msgspec.Struct, kw_only=True, tag_field="schema", tag="zenplan.prepar
     parts: dict[str, Part]
 
 
+def as_called(inputs: Mapping[str, Any]) -> Any:
+    """Inputs by name as a model is called with them: the only one stands for itself."""
+    return inputs if len(inputs) > 1 else next(iter(inputs.values()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
     """Samples of one part, found by their numbers.
@@ -91,7 +96,7 @@ class Samples:
                 raise DataError(f"the training data has token {tokens.max()}, the vocabulary {self.vocabulary}", _HINT)
             return tokens[:, :-1], tokens[:, 1:]
         inputs = {name: array[numbers] for name, array in self.x.items()}
-        return (inputs if len(inputs) > 1 else next(iter(inputs.values()))), self.y[numbers]
+        return as_called(inputs), self.y[numbers]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

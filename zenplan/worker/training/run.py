@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,7 +30,9 @@ from zenplan.worker.protocol import (
     Steps,
     Train,
 )
-from zenplan.worker.training.checkpoints import Checkpoints, State, check_model, differences
+from zenplan.worker.training.agreed import AgreedWishes
+from zenplan.worker.training.checkpoints import Checkpoint, Checkpoints, State, check_model, differences
+from zenplan.worker.training.group import ALONE, Group, check_batch, check_same, introduced
 from zenplan.worker.training.loop import FINISHED, PATIENCE, UNTIL_LOSS, Diverged, Loop
 from zenplan.worker.training.order import Order
 from zenplan.worker.training.prepared import TEST, TRAIN, VALIDATION, Prepared, Samples
@@ -41,7 +44,15 @@ T = TypeVar("T")
 DIVERGED = "diverged"
 
 
-def train(job: Train, data: Prepared, build: Build, memory: Memory, wishes: Wishes, events: Events) -> None:
+def train(
+    job: Train,
+    data: Prepared,
+    build: Build,
+    memory: Memory,
+    wishes: Wishes,
+    events: Events,
+    group: Group = ALONE,
+) -> None:
     """Do the job, and tell its end.
 
     Args:
@@ -51,14 +62,16 @@ def train(job: Train, data: Prepared, build: Build, memory: Memory, wishes: Wish
         memory: of what it runs on.
         wishes: the parent's and the system's.
         events: the way to the parent.
+        group: of the workers that train together, of which rank 0 writes and tells.
 
     Raises:
         ZenplanError: it cannot be done; the message says why.
     """
     checkpoints = Checkpoints(folder=Path(job.folder) / "checkpoints", keep=job.keep)
-    checkpoints.open()
+    if group.rank == 0:
+        checkpoints.open()
     try:
-        Run.begun(job, data, build, memory, checkpoints, wishes, events).whole()
+        Run.begun(job, data, build, memory, checkpoints, wishes, events, group).whole()
     finally:
         checkpoints.close()
 
@@ -72,6 +85,7 @@ class Run:
         passed: why newer checkpoints were not taken.
         told: events of before the checkpoint that a parent may not have heard.
         first_checkpoint: that of the beginning; None where the run is resumed.
+        hosts: machines that it trains on, where several workers do.
     """
 
     job: Train
@@ -84,6 +98,7 @@ class Run:
     differs: list[str] = field(default_factory=list)
     first_checkpoint: Checkpointed | None = None
     forgotten: bool = False
+    hosts: tuple[str, ...] = ()
     told: tuple[Steps | Metric, ...] = ()
 
     @classmethod
@@ -96,24 +111,33 @@ class Run:
         checkpoints: Checkpoints,
         wishes: Wishes,
         events: Events,
+        group: Group = ALONE,
     ) -> Run:
         """A run with its model and its checkpoint: the newest, or one of its beginning.
 
         Args:
-            job, data, build, memory, wishes, events: as of ``train``.
+            job, data, build, memory, wishes, events, group: as of ``train``.
             checkpoints: of the run, held.
         """
         start = time.perf_counter()
+        own, job = job, _agreed(job, group)
         _check(job)
         before = memory.level()
         trainee = build(job, data, events)
         samples = _samples(job, data, trainee.length)
         order = Order(samples=samples[TRAIN].count, batch=job.batch, seed=job.seed)
-        events.send(trainee.machine)
+        settings, machine = _settings(job, data), _machine(trainee)
+        hosts = () if group.size == 1 else introduced(group, job, _settings(own, data) | machine)
+        if group is not ALONE:
+            machine |= {"workers": f"{job.workers} of {job.devices} device(s)"}
+            check_batch(group, job, group.share.part(order.numbers(0)))
+        if group.rank == 0:
+            events.send(trainee.machine)
+        say = partial(_say if group.rank == 0 else _say_the_end, events, wishes)
         state = State(
             step=0,
-            job=_settings(job, data),
-            machine=_machine(trainee),
+            job=settings,
+            machine=machine,
             micro_batch=job.micro_batch,
             variables=trainee.variables,
         )
@@ -123,13 +147,14 @@ class Run:
             trainee=trainee,
             order=order,
             samples=samples,
+            group=group,
             checkpoints=checkpoints,
-            wishes=wishes,
-            say=partial(_say, events, wishes),
+            wishes=wishes if group.size == 1 else AgreedWishes(wishes, group, say),
+            say=say,
             state=state,
             micro_batch=job.micro_batch,
         )
-        run = cls(job=job, loop=loop, events=events, start=start, memory=memory, before=before)
+        run = cls(job=job, loop=loop, events=events, start=start, memory=memory, before=before, hosts=hosts)
         run._take_up() if job.resume else run._keep_beginning()
         return run
 
@@ -178,13 +203,13 @@ class Run:
     # --- the beginning
 
     def _keep_beginning(self) -> None:
-        if self.loop.checkpoints.steps():
+        if self.loop.group.rank == 0 and self.loop.checkpoints.steps():
             raise UsageError(f"there is a run in {self.job.folder} already", "go on with --resume, or another --out")
         self.first_checkpoint = self.loop.save()
 
     def _take_up(self) -> None:
         loop, now = self.loop, self.loop.state
-        found, self.passed = loop.checkpoints.newest()
+        found, self.passed = self._newest()
         if found is None:
             why = f": {self.passed[0]}" if self.passed else ""
             raise InputFileError(f"there is no checkpoint to go on from in {self.job.folder}{why}", "begin anew: --out")
@@ -195,18 +220,43 @@ class Run:
         loop.step = loop.saved = found.state.step
         self.told = found.state.told
 
+    def _newest(self) -> tuple[Checkpoint | None, list[str]]:
+        """As of ``Checkpoints.newest``; several workers go on from the one that rank 0 takes."""
+        group, checkpoints = self.loop.group, self.loop.checkpoints
+        found, passed = checkpoints.newest() if group.rank == 0 else (None, [])
+        if group.size == 1:
+            return found, passed
+        step = int(group.told(str(found.state.step if found else -1)))
+        if group.rank and step >= 0:
+            found = checkpoints.of(step)
+        return found, passed
+
     def _warm(self) -> None:
         """One step and one evaluation, which compile them, taken back."""
         loop = self.loop
+        begun = self._checksum()
         done = loop.stepper.step(loop.load(0), rate_at(self.job.optimizer, 1, self.job.steps))
         loop.stepper.wait(done)
         loop.stepper.numbers([done.loss])
+        if loop.group.size > 1:
+            check_same(loop.group, begun, "at the beginning")
+            check_same(loop.group, self._checksum(), "after a step")
         for part in (VALIDATION, TEST):
             if part in loop.samples:
-                x, y = loop.samples[part].batch(np.zeros(loop.micro_batch, np.int64))
-                loop.stepper.numbers([loop.stepper.evaluate(x, y, np.ones(loop.micro_batch, np.float32))])
+                count = loop.micro_batch * loop.group.share.at_once
+                x, y = loop.samples[part].batch(np.zeros(count, np.int64))
+                loop.stepper.numbers([loop.stepper.evaluate(x, y, np.ones(count, np.float32))])
                 break
         self.restore()
+
+    def _checksum(self) -> str:
+        """Of all state that several workers have in common; empty of one alone."""
+        if self.loop.group.size == 1:
+            return ""
+        found = 0
+        for name, array in self.loop.stepper.read():
+            found = found if name.startswith("random/") else zlib.crc32(np.ascontiguousarray(array).data, found)
+        return f"{found:08x}"
 
     def _ready(self) -> Ready:
         loop, job = self.loop, self.job
@@ -224,6 +274,7 @@ class Run:
             micro_batch=loop.micro_batch,
             samples=loop.order.samples,
             tokens_per_sample=loop.samples[TRAIN].length or None,
+            hosts=self.hosts,
         )
 
     def _rehearsed(self, wanted: Rehearsal) -> Rehearsed:
@@ -233,6 +284,9 @@ class Run:
 
         def enough(count: int) -> bool:
             over = count >= wanted.least and time.perf_counter() - begin >= wanted.seconds
+            if isinstance(loop.wishes, AgreedWishes):
+                # They ask each other seldom: after 4, 8, 16, ... steps.
+                over = bool(count >= wanted.least and not count & (count - 1)) and loop.wishes.all_think(over)
             return bool(over or count >= most or loop.wishes.look())
 
         walls, cpus = loop.rehearse(enough)
@@ -272,6 +326,9 @@ class Run:
             except self.memory.kinds_of_shortage() as error:
                 if not is_shortage(error):
                     raise
+                if self.loop.group.size > 1:
+                    # The others are at their step, and cannot be called back from it.
+                    raise _too_large(self.loop.micro_batch) from error
             # Out of the handler nothing refers to what the step had made.
             before = self.loop.micro_batch
             self.loop.micro_batch = _smaller(self.job.batch, before)
@@ -292,6 +349,8 @@ class Run:
         """The trained model's file."""
         folder = Path(self.job.folder) / "model"
         self.loop.stepper.settle()
+        if self.loop.group.rank:
+            return ""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             return str(self.loop.trainee.save(folder))
@@ -301,6 +360,22 @@ class Run:
             ) from error
 
 
+def _agreed(job: Train, group: Group) -> Train:
+    """The job as rank 0 has it, of which each worker keeps what is its own."""
+    if group.size == 1:
+        return job
+    told = documents.decode(group.told(documents.encode(job)), Train, "the job of rank 0")
+    return msgspec.structs.replace(told, folder=job.folder, data=job.data, threads=job.threads, ranks=job.ranks)
+
+
+def _too_large(micro_batch: int) -> ZenplanError:
+    return ZenplanError(
+        f"memory is not enough for a micro-batch of {micro_batch} on this worker",
+        f"--micro-batch {max(1, micro_batch // 2)}; the last checkpoint is as it was",
+        kind=FailureKind.OUT_OF_MEMORY,
+    )
+
+
 def _say(events: Events, wishes: Wishes, event: Event) -> None:
     try:
         events.send(event)
@@ -308,14 +383,21 @@ def _say(events: Events, wishes: Wishes, event: Event) -> None:
         wishes.parent_gone()
 
 
+def _say_the_end(events: Events, wishes: Wishes, event: Event) -> None:
+    """Of a worker that is not rank 0."""
+    if isinstance(event, Ended):
+        _say(events, wishes, event)
+
+
 def _check(job: Train) -> None:
     """Raise UsageError where figures of the job do not go together."""
     for name, value in (("steps", job.steps), ("batch", job.batch), ("micro-batch", job.micro_batch)):
         if value < 1:
             raise UsageError(f"{name} is {value}", "1 is the least")
-    if job.batch % job.micro_batch:
+    if job.batch % (job.micro_batch * job.replicas):
+        of = f" on {job.replicas} replicas" if job.replicas > 1 else ""
         raise UsageError(
-            f"a batch of {job.batch} is not made of micro-batches of {job.micro_batch}", "take one that divides it"
+            f"a batch of {job.batch} is not made of micro-batches of {job.micro_batch}{of}", "take one that divides it"
         )
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import keras
 import numpy as np
 import torch
+from torch import distributed
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn.parallel import DistributedDataParallel
 
+from zenplan.worker.training.group import ALONE, Group
 from zenplan.worker.training.parts import Parts, clipped
 from zenplan.worker.training.prepared import Array
 from zenplan.worker.training.stepper import Done, plain
@@ -17,10 +22,15 @@ _RNG, _RNG_GPU = "random/torch", "random/torch_gpu"
 
 
 class TorchStepper:
-    """State is in the model's own variables, and in PyTorch's generators, from which dropout draws."""
+    """State is in the model's own variables, and in PyTorch's generators, from which dropout draws.
 
-    def __init__(self, parts: Parts) -> None:
+    Of several workers each has a copy of it under DistributedDataParallel, and draws by the step and its rank.
+    """
+
+    def __init__(self, parts: Parts, group: Group = ALONE, seed: int = 0) -> None:
         self.parts = parts
+        self.group, self.seed = group, seed
+        self._shared: Any = None
         self.device = torch.device(keras.src.backend.torch.core.get_device())
         self.on_gpu = self.device.type == "cuda"
         self.ahead = self.on_gpu
@@ -38,12 +48,16 @@ class TorchStepper:
         for tensor in self._tensors:
             tensor.grad = None
         count = len(micro_batches)
+        self._begin_together(micro_batches[0])
         loss: Any = None
-        for x, y in micro_batches:
-            each = self._forward(self._moved(x), self._moved(y))
-            scaled = self.parts.optimizer.scale_loss(each) if self.parts.scaled else each
-            (scaled / count if count > 1 else scaled).backward()
+        for number, (x, y) in enumerate(micro_batches, 1):
+            with nullcontext() if self._shared is None or number == count else self._shared.no_sync():
+                each = self._forward(self._moved(x), self._moved(y))
+                scaled = self.parts.optimizer.scale_loss(each) if self.parts.scaled else each
+                (scaled / count if count > 1 else scaled).backward()
             loss = each.detach() if loss is None else loss + each.detach()
+        self.group.pace.released()
+        loss = self._mean(loss)
         with torch.no_grad():
             gradients = [t.grad if t.grad is not None else torch.zeros_like(t) for t in self._tensors]
             gradients, norm = clipped(self.parts, gradients, _global_norm, self._scale())
@@ -73,10 +87,11 @@ class TorchStepper:
         """As of ``Stepper``."""
         with torch.no_grad():
             predicted = self.parts.call(self._moved(x), training=False)
-            return self.parts.loss.sums(self._moved(y), predicted, self._moved(weights))
+            return self._sum(self.parts.loss.sums(self._moved(y), predicted, self._moved(weights)))
 
     def read(self) -> Iterator[tuple[str, Array]]:
         """As of ``Stepper``."""
+        self._make_alike()
         for name, variable in self.parts.variables.items():
             value = variable.value.detach()
             # NumPy has no bfloat16: its bits are those of a whole number.
@@ -103,7 +118,10 @@ class TorchStepper:
 
     def _loss(self, x: Any, y: Any) -> Any:
         model = self.parts.model
-        loss = self.parts.loss.mean(y, self.parts.call(x, training=True))
+        predicted = (
+            self.parts.call(x, training=True) if self._shared is None else self._shared(x, **self.parts.mode(True))
+        )
+        loss = self.parts.loss.mean(y, predicted)
         if self._has_losses is None:
             # Looking for them takes longer than a small step.
             self._has_losses = bool(model.losses)
@@ -111,6 +129,56 @@ class TorchStepper:
             for each in model.losses:
                 loss = loss + keras.ops.cast(each, loss.dtype)
         return loss
+
+    # --- several workers
+
+    @property
+    def weights(self) -> list[Any]:
+        """Tensors of the model."""
+        return [v.value for v in self.parts.model.variables]
+
+    def _begin_together(self, first: tuple[Any, Any]) -> None:
+        """Before a step of several workers: numbers are drawn by the step and the rank, whatever was drawn before."""
+        if self.group.size == 1:
+            return
+        step = int(self.parts.optimizer.iterations.value)
+        torch.manual_seed(hash((self.seed, step, self.group.rank)) % 2**63)
+        if self._shared is None:
+            unused = self._has_unused(first)
+            self._shared = DistributedDataParallel(self.parts.model, find_unused_parameters=unused)
+            # The library reads what is written on its arguments, and takes none that is a text.
+            self._shared.register_comm_hook(None, lambda _state, bucket: self._reduced(bucket))
+
+    def _has_unused(self, first: tuple[Any, Any]) -> bool:
+        """Whether a parameter is left out of a step: none is looked for where there are none."""
+        self._loss(self._moved(first[0]), self._moved(first[1])).backward()
+        found = any(tensor.grad is None for tensor in self._tensors)
+        for tensor in self._tensors:
+            tensor.grad = None
+        return found
+
+    def _reduced(self, bucket: Any) -> Any:
+        if bucket.is_last():
+            self.group.pace.own_part_done()
+        return allreduce_hook(None, bucket)
+
+    def _sum(self, value: Any) -> Any:
+        if self.group.size > 1:
+            distributed.all_reduce(value)
+        return value
+
+    def _mean(self, loss: Any) -> Any:
+        """Of the batch: each worker has that of its share."""
+        return loss if self.group.size == 1 else self._sum(loss.clone()) / self.group.size
+
+    def _make_alike(self) -> None:
+        """Means of batches, which layers keep and each worker has its own of, become those of all."""
+        if self.group.size == 1:
+            return
+        for variable in self.parts.model.non_trainable_variables:
+            value = variable.value.detach()
+            if value.is_floating_point():
+                value.copy_(self._sum(value.clone()) / self.group.size)
 
     def _moved(self, nested: Any) -> Any:
         return keras.tree.map_structure(self._on_device, nested)

@@ -1,0 +1,158 @@
+"""Workers of this machine that do one job together: started, watched and ended as one."""
+
+from __future__ import annotations
+
+import math
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Final
+
+import msgspec
+
+from zenplan.adapters.workers.process import Limits, Tell, measuring_environment, run_job
+from zenplan.errors import FailureKind, ZenplanError
+from zenplan.worker.protocol import Event, Job
+
+# After one worker fails, the others have so long to say what they know before they are ended.
+_GRACE_S: Final = 2.0
+# At the end of rank 0 the others are about to leave too.
+_LEAVE_S: Final = 60.0
+
+
+def run_ranks(
+    jobs: Sequence[Job],
+    backend: str,
+    limits: Limits,
+    tell: Tell,
+    hear: Callable[[int, Event], None],
+    environments: Sequence[Mapping[str, str]],
+    command: Sequence[str] = (),
+    orders: Callable[[], Sequence[msgspec.Struct]] = tuple,
+    inherit: Sequence[int] = (),
+) -> Event:
+    """The answer of rank 0; the others are gone at the end.
+
+    Args:
+        jobs: of each rank.
+        backend, limits, command, inherit: as of ``run_job``, of each.
+        tell, orders: of rank 0, as of ``run_job``.
+        hear: told the rank and what it finds, by one at a time.
+        environments: of each rank, as of ``run_job``.
+
+    Raises:
+        ZenplanError: a worker failed; the message is of the one that the others only lost.
+    """
+    ranks = _Ranks(jobs=jobs, backend=backend, limits=limits, hear=hear, command=command, inherit=inherit)
+    with ThreadPoolExecutor(max(1, len(jobs) - 1)) as pool:
+        for rank in range(1, len(jobs)):
+            pool.submit(ranks.run, rank, environments[rank], lambda *_: None)
+        try:
+            answer = ranks.run(0, environments[0], tell, orders)
+        finally:
+            ranks.over_s = time.monotonic()
+    if answer is None or ranks.errors:
+        # What a worker says that has lost another comes often before the other is seen to be gone.
+        raise min(ranks.errors, key=lambda error: error.kind is FailureKind.NO_COLLECTIVES)
+    return answer
+
+
+def environments_of(
+    device: str, threads: int, workers: int, devices: int, environ: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """What each of the workers of this machine has over the user's environment: GPUs of its own, and the loopback
+    interface, which stays within the machine whatever its name resolves to."""
+    given = environ.get("CUDA_VISIBLE_DEVICES", "")
+    gpus = given.split(",") if given else [str(number) for number in range(workers * devices)]
+    found = []
+    for place in range(workers):
+        each = {**measuring_environment(device, threads, environ), **_loopback()}
+        if device == "gpu":
+            each["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[place * devices : (place + 1) * devices])
+        found.append(each)
+    return found
+
+
+def free_address() -> str:
+    """Host and port on this machine that nobody listens at now."""
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{found.getsockname()[1]}"
+
+
+def _loopback() -> dict[str, str]:
+    """Of gloo and NCCL."""
+    names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+    return {"GLOO_SOCKET_IFNAME": names[0], "NCCL_SOCKET_IFNAME": names[0]} if names else {}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Ranks:
+    """The workers, each watched by a thread.
+
+    Attributes:
+        errors: of workers that failed, in their order.
+        failed_s: when the first did, by the monotonic clock; over_s: when rank 0 was done.
+    """
+
+    jobs: Sequence[Job]
+    backend: str
+    limits: Limits
+    hear: Callable[[int, Event], None]
+    command: Sequence[str]
+    inherit: Sequence[int]
+    errors: list[ZenplanError] = field(default_factory=list)
+    failed_s: float = math.inf
+    over_s: float = math.inf
+    lock: Lock = field(default_factory=Lock)
+
+    def run(
+        self,
+        rank: int,
+        environment: Mapping[str, str],
+        tell: Tell,
+        orders: Callable[[], Sequence[msgspec.Struct]] = tuple,
+    ) -> Event | None:
+        """One worker, to its end; None where it failed."""
+
+        def watch(stage: str, seconds: float) -> None:
+            now = time.monotonic()
+            if now > self.failed_s + _GRACE_S:
+                raise self.errors[0]
+            if now > self.over_s + _LEAVE_S:
+                raise ZenplanError(f"rank {rank} does not end", kind=FailureKind.NO_COLLECTIVES)
+            tell(stage, seconds)
+
+        def hear(event: Event) -> None:
+            with self.lock:
+                self.hear(rank, event)
+
+        try:
+            return run_job(
+                self.jobs[rank],
+                self.backend,
+                self.limits,
+                watch,
+                hear,
+                environment,
+                self.command,
+                orders=orders,
+                inherit=self.inherit,
+            )
+        except ZenplanError as error:
+            with self.lock:
+                if error not in self.errors:
+                    self.errors.append(_of_rank(error, rank))
+                self.failed_s = min(self.failed_s, time.monotonic())
+            return None
+
+
+def _of_rank(error: ZenplanError, rank: int) -> ZenplanError:
+    """The error, saying whose it is."""
+    if error.kind in (FailureKind.KILLED, FailureKind.CRASHED, FailureKind.ENDED):
+        error.message = f"rank {rank}: {error.message}"
+    return error

@@ -1,0 +1,149 @@
+"""Workers and devices that train a run together: of this machine, or one of those that another system has started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from zenplan.errors import UsageError
+from zenplan.worker.protocol import Ranks, Train
+
+# What torchrun sets, and every launcher that zenplan writes files for.
+NAMES: Final = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+_CAN: Final = {
+    "jax": "workers, devices and matrices divided over them",
+    "torch": "workers with a device each",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Who trains a run.
+
+    Attributes:
+        workers: processes; devices: of each.
+        tensor_parallel: devices that each matrix is divided over.
+        ranks: where this process stands among those that another system has started; None where it started none.
+    """
+
+    workers: int = 1
+    devices: int = 1
+    tensor_parallel: int = 1
+    ranks: Ranks | None = None
+
+    @property
+    def replicas(self) -> int:
+        """Copies of the model."""
+        return max(1, self.workers * self.devices // self.tensor_parallel)
+
+
+ONE: Final = Together()
+
+
+def together_of(given: Mapping[str, Any], backend: str, environ: Mapping[str, str]) -> Together:
+    """Who trains it, as the flags and the environment say.
+
+    Args:
+        given: values of the flags of a run.
+        backend: the engine's name.
+
+    Raises:
+        UsageError: they contradict, or the engine cannot.
+    """
+    workers, devices = given.get("workers") or 1, given.get("devices") or 1
+    ranks = ranks_of(environ)
+    if ranks is not None:
+        if given.get("workers") not in (None, ranks.size):
+            raise UsageError(
+                f"--workers {workers} and WORLD_SIZE={ranks.size} contradict",
+                "leave --workers out: the launcher says it",
+            )
+        workers = ranks.size
+    elif backend == "torch" and devices > 1:
+        # PyTorch has a process for each device.
+        if workers not in (1, devices):
+            raise UsageError(
+                f"--workers {workers} and --devices {devices} contradict", "PyTorch has a device a worker: give one"
+            )
+        workers, devices = devices, 1
+    found = Together(workers=workers, devices=devices, tensor_parallel=given.get("tensor_parallel") or 1, ranks=ranks)
+    _check(found, backend)
+    return found
+
+
+def shared_anew(job: Train, together: Together) -> Train:
+    """The job of a run that is gone on with on another number of workers: micro-batches as large as they were at most."""
+    if (job.workers, job.devices) == (together.workers, together.devices):
+        return job
+    each, replicas = job.batch // together.replicas, together.replicas
+    if job.batch % replicas:
+        raise UsageError(
+            f"a batch of {job.batch} cannot be shared among {replicas} replicas of the model",
+            "another number of workers",
+        )
+    most = max(1, job.micro_batch * job.replicas // replicas)
+    micro = next(size for size in range(min(most, each), 0, -1) if each % size == 0)
+    return msgspec.structs.replace(
+        job,
+        workers=together.workers,
+        devices=together.devices,
+        tensor_parallel=together.tensor_parallel,
+        micro_batch=micro,
+    )
+
+
+def _check(found: Together, backend: str) -> None:
+    total = found.workers * found.devices
+    if total == 1 and found.tensor_parallel == 1:
+        return
+    if backend not in _CAN:
+        can = "; ".join(f"{name}: {what}" for name, what in _CAN.items())
+        raise UsageError(f"{backend} does not train on several workers or devices here", f"what does: {can}")
+    if found.tensor_parallel > 1 and backend != "jax":
+        raise UsageError(
+            f"Keras on {backend} accepts matrices that are divided over devices, and divides none", "--backend jax does"
+        )
+    if total % found.tensor_parallel:
+        raise UsageError(
+            f"{total} devices are no multiple of --tensor-parallel {found.tensor_parallel}",
+            "give one that divides them",
+        )
+
+
+def ranks_of(environ: Mapping[str, str]) -> Ranks | None:
+    """Where this process stands, by the five variables; None where it is alone.
+
+    Raises:
+        UsageError: some of them are missing, or cannot be.
+    """
+    there = {name: environ[name] for name in NAMES if environ.get(name)}
+    if "RANK" not in there or there.get("WORLD_SIZE") in (None, "1"):
+        return None
+    missing = [name for name in NAMES if name not in there]
+    if missing:
+        raise UsageError(
+            f"RANK is set, and {', '.join(missing)} not: where do the workers meet?",
+            "a launcher sets all five; unset RANK for a run of one worker",
+        )
+    numbers = {name: _whole(name, there[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")}
+    if numbers["RANK"] >= numbers["WORLD_SIZE"]:
+        raise UsageError(
+            f"RANK={numbers['RANK']} is not below WORLD_SIZE={numbers['WORLD_SIZE']}", "ranks count from 0"
+        )
+    if not 0 < numbers["MASTER_PORT"] < 2**16:
+        raise UsageError(f"MASTER_PORT={numbers['MASTER_PORT']} is no port", "as in: 29500")
+    return Ranks(
+        rank=numbers["RANK"],
+        size=numbers["WORLD_SIZE"],
+        local=numbers["LOCAL_RANK"],
+        address=f"{there['MASTER_ADDR']}:{numbers['MASTER_PORT']}",
+    )
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise UsageError(f"{name} is '{text}'", "a whole number, as a launcher sets it")
+    return int(text)

@@ -1,0 +1,72 @@
+"""Several workers of a run, as their parent sees them: one that hangs ends them all, one that is slow is named."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from zenplan import units
+from zenplan.commands.train.asked import Asked
+from zenplan.errors import FailureKind, ZenplanError
+from zenplan.planning.watch.ranks import RankWatch
+from zenplan.worker.protocol import Pulse
+
+_LOST: Final = (FailureKind.KILLED, FailureKind.CRASHED, FailureKind.ENDED, FailureKind.NO_COLLECTIVES)
+
+
+@dataclass(slots=True)
+class Workers:
+    """They.
+
+    Attributes:
+        watch: what is known of each.
+        restarts: how often they began again; begun_s: when, by the monotonic clock; 0 where they did not.
+    """
+
+    watch: RankWatch = field(default_factory=RankWatch)
+    restarts: int = 0
+    begun_s: float = 0.0
+    _named: int | None = None
+
+    def heard(self, pulse: Pulse) -> None:
+        """One told of itself."""
+        self.watch.heard(pulse.rank, pulse.host, pulse.done, pulse.busy_s, time.monotonic())
+
+    def may_begin_again(self, error: ZenplanError, asked: Asked) -> bool:
+        """Whether it is the loss of one of several workers of this machine that ended them, and not too often."""
+        several = asked.job.workers > 1 and asked.ranks is None
+        return several and error.kind in _LOST and self.restarts < asked.max_restarts
+
+    def begin_again(self) -> None:
+        """All of them."""
+        self.restarts += 1
+        self.begun_s = time.monotonic()
+        self.watch.forget()
+
+    def look(self, step_s: float | None) -> str:
+        """What there is to say of one that is slow; empty where there is nothing new.
+
+        Args:
+            step_s: seconds of a step.
+
+        Raises:
+            ZenplanError: of the kind NO_COLLECTIVES: one hangs.
+        """
+        if found := self.watch.hangs(time.monotonic(), step_s):
+            rank, how = found
+            raise ZenplanError(
+                f"rank {rank} on {self.watch.ranks[rank].host} {how}",
+                "look at its machine; the last checkpoint is as it was",
+                kind=FailureKind.NO_COLLECTIVES,
+            )
+        slow = self.watch.slow()
+        if slow is None or slow[0] == self._named:
+            return ""
+        rank, own_s, others_s = slow
+        self._named = rank
+        host = self.watch.ranks[rank].host
+        return (
+            f"rank {rank} on {host} is slow: its own part of a step takes {units.duration(own_s)}, "
+            f"that of the others {units.duration(others_s)}"
+        )

@@ -1,0 +1,145 @@
+"""Devices joined by JAX, of one process or of several: a mesh of replicas, each of which may be divided over devices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import NamedSharding, PartitionSpec
+
+from zenplan.errors import FailureKind, ZenplanError
+from zenplan.worker.protocol import Ranks, Train
+from zenplan.worker.training.group import GATHERED_BYTES, TOLD_BYTES, Pace, Share, framed, lost, unframed
+from zenplan.worker.training.prepared import Array
+
+REPLICAS, WITHIN = "replicas", "within"
+# One that does not answer for so long is gone.
+_HEARTBEAT_S: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JaxGroup:
+    """As of ``Group``.
+
+    Attributes:
+        mesh: of all devices; its first axis is of replicas.
+    """
+
+    rank: int
+    size: int
+    share: Share
+    mesh: Any
+    pace: Pace = field(default_factory=lambda: Pace(by_cpu=True))
+
+    def told(self, text: str) -> str:
+        """As of ``Group``."""
+        if self.size == 1:
+            return text
+        raw = np.frombuffer(framed(text if self.rank == 0 else "", TOLD_BYTES), np.uint8)
+        return unframed(np.asarray(multihost_utils.broadcast_one_to_all(raw), np.uint8).tobytes())
+
+    def gathered(self, text: str) -> list[str]:
+        """As of ``Group``."""
+        if self.size == 1:
+            return [text]
+        raw = np.frombuffer(framed(text, GATHERED_BYTES), np.uint8)
+        every = np.asarray(multihost_utils.process_allgather(raw), np.uint8)
+        return [unframed(each.tobytes()) for each in every.reshape(self.size, -1)]
+
+    def held(self, weights: Sequence[Any]) -> tuple[int, int]:
+        """As of ``Group``."""
+        here, own = 0, 0
+        for array in weights:
+            shards = array.addressable_shards
+            here += sum({str(each.index): each.data.size for each in shards}.values())
+            own += sum(each.data.size for each in shards if each.replica_id == 0)
+        return here, own
+
+    def layout(self, shape: Sequence[int]) -> Any:
+        """How an array of the state is laid out: a matrix is divided by its last axis, where that can be; all else is on
+        every device."""
+        axes: list[str | None] = [None] * len(shape)
+        devices = self.mesh.shape[WITHIN]
+        if len(axes) > 1 and devices > 1 and shape[-1] and shape[-1] % devices == 0:
+            axes[-1] = WITHIN
+        return NamedSharding(self.mesh, PartitionSpec(*axes))
+
+    def laid_out(self, array: Array) -> Any:
+        """A whole array, which every worker has, over the devices."""
+        return jax.make_array_from_callback(array.shape, self.layout(array.shape), lambda index: array[index])
+
+    def batch(self, array: Array) -> Any:
+        """This worker's share of a batch as its part of the whole."""
+        return jax.make_array_from_process_local_data(NamedSharding(self.mesh, PartitionSpec(REPLICAS)), array)
+
+
+def whole(array: Any) -> Array:
+    """The values of an array, wherever its parts are. All workers ask for it."""
+    if array.is_fully_replicated or array.is_fully_addressable:
+        return np.asarray(array.addressable_data(0) if array.is_fully_replicated else array)
+    return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+
+@contextmanager
+def joined(job: Train, ranks: Ranks | None) -> Iterator[JaxGroup]:
+    """Within it the workers know each other.
+
+    Raises:
+        ZenplanError: of the kind NO_COLLECTIVES: a worker has not come, or is gone.
+    """
+    if job.device == "cpu":
+        jax.config.update("jax_num_cpu_devices", job.devices)
+    with lost():
+        if ranks is not None:
+            _meet(ranks)
+        # A model is built by the processor, and laid out then: it may be larger than a device.
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            yield _group(job, ranks)
+    if ranks is not None:
+        jax.distributed.shutdown()
+
+
+def _meet(ranks: Ranks) -> None:
+    try:
+        jax.distributed.initialize(
+            ranks.address,
+            ranks.size,
+            ranks.rank,
+            initialization_timeout=int(ranks.wait_s),
+            heartbeat_timeout_seconds=_HEARTBEAT_S,
+        )
+    except RuntimeError as error:
+        raise ZenplanError(
+            _not_met(str(error), ranks),
+            "is each started, does its machine reach that address, and is the port free?",
+            kind=FailureKind.NO_COLLECTIVES,
+            type=type(error).__name__,
+        ) from error
+
+
+def _not_met(said: str, ranks: Ranks) -> str:
+    missing = sorted({int(n) for n in re.findall(r"task:(\d+)", said.partition("timed out task")[2])})
+    who = f"rank {', '.join(map(str, missing))}" if missing else "not every one"
+    return f"{who} of {ranks.size} did not come to {ranks.address} within {ranks.wait_s:,.0f} s"
+
+
+def _group(job: Train, ranks: Ranks | None) -> JaxGroup:
+    devices = jax.devices()
+    wanted = job.workers * job.devices
+    if len(devices) < wanted:
+        raise ZenplanError(
+            f"there are {len(devices)} devices, and {wanted} were asked for", "fewer --devices, or another machine"
+        )
+    divided = job.tensor_parallel
+    mesh = jax.sharding.Mesh(np.array(devices[:wanted]).reshape(-1, divided), (REPLICAS, WITHIN))
+    rank, size = (ranks.rank, ranks.size) if ranks else (0, 1)
+    # Where a replica takes several workers, all of those load the same samples.
+    together = max(1, divided // job.devices)
+    share = Share(rank // together, size // together, max(1, job.devices // divided))
+    return JaxGroup(rank=rank, size=size, share=share, mesh=mesh)
