@@ -278,9 +278,11 @@ def report(found: Sequence[Scored]) -> str:
     kinds = [(title, [one for one in found if has(one)]) for title, has in _KINDS.items()]
     makers = sorted({one.series.publisher for one in found})
     by_maker = [(name, [one for one in found if one.series.publisher == name]) for name in makers]
+    alike = [abs(points) for one in found for points in one.points]
     return "\n\n".join(
         (
             _table("publishers left out", [_cells("**all**", found), *(_cells(t, some) for t, some in kinds if some)]),
+            f"Of all {len(alike)} counts alike, whoever published them, the median is {median(alike):.1f} points.",
             _table("publisher", [_cells(name, some) for name, some in by_maker]),
         )
     )
