@@ -161,9 +161,8 @@ def _job(
             f"nothing says how many tokens a sample of {name} has", "--seq-len says it, or --steps how long"
         )
     micro = given.get("micro_batch") or max(1, batch // replicas)
-    if given.get("quantize") and not given.get("lora_rank"):
-        raise UsageError("--quantize int8 freezes the weights, and nothing is left to train", "as in: --lora-rank 8")
     samples = data.samples("train", length)
+    _check_frozen(given)
     _check_sizes(data, batch, micro, samples, replicas)
     steps = _steps(facts, given, request, samples // batch)
     return Train(
@@ -190,9 +189,7 @@ def _job(
         rehearsal=_rehearsal(steps),
         until_loss=given.get("until_loss"),
         patience=given.get("patience", 0),
-        workers=together.workers,
-        devices=together.devices,
-        tensor_parallel=together.tensor_parallel,
+        **together.of_job(),
     )
 
 
@@ -229,6 +226,11 @@ def _chosen(facts: list[Fact], name: str, given: int | None, usual: int, why: st
         return given
     facts.append(Fact(name=name, value=f"{usual:,}", origin=Origin.ASSUMED, why=why))
     return usual
+
+
+def _check_frozen(given: Mapping[str, Any]) -> None:
+    if given.get("quantize") and not given.get("lora_rank"):
+        raise UsageError("--quantize int8 freezes the weights, and nothing is left to train", "as in: --lora-rank 8")
 
 
 def _check_sizes(data: Prepared, batch: int, micro: int, samples: int, replicas: int) -> None:

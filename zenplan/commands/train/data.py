@@ -4,6 +4,7 @@ run."""
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -17,6 +18,7 @@ from zenplan.commands.train.kinds import KINDS
 from zenplan.errors import InputFileError, UsageError
 
 DATA: Final = "data.json"
+_LOOK_S: Final = 0.5
 _MOST_BYTES: Final = 50_000_000
 # Of what a preparation is given, what changes none of its bytes.
 _NOT_OF_DATA: Final = ("data", "params", "tokens")
@@ -97,8 +99,19 @@ def prepared_data(
     out = _kept(source, settings)
     if not is_prepared(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        prepare(source, out, settings, True, tell)
+        _prepared_once(lambda: prepare(source, out, settings, True, tell), out)
     return read_prepared(out)
+
+
+def _prepared_once(prepare: Callable[[], object], out: Path) -> None:
+    """Prepare them, or wait for the process that does: several workers of a machine begin at the same moment."""
+    from zenplan.adapters.corpus.work import BeingPrepared
+
+    while not is_prepared(out):
+        try:
+            prepare()
+        except BeingPrepared:
+            time.sleep(_LOOK_S)
 
 
 def _kept(path: str, settings: Mapping[str, Any]) -> Path:

@@ -176,12 +176,7 @@ def calibration_of(supervisor: Supervisor, result: RunResult, id: str) -> Calibr
     """The run's steps as a calibration; None where the model was not counted, or too little of it was run."""
     plan, job, machine = supervisor.world.plan, supervisor.asked.job, supervisor.machine
     # What several workers took together is the step of none of them.
-    if (
-        plan is None
-        or machine is None
-        or supervisor.asked.job.several
-        or len(supervisor.kept.samples) < LEAST_STEPS
-    ):
+    if plan is None or machine is None or supervisor.asked.job.several or len(supervisor.kept.samples) < LEAST_STEPS:
         return None
     workload = plan.workload
     point = Point(key="target", batch=job.batch, features=features_of_blocks(workload.blocks, job.batch))

@@ -135,6 +135,17 @@ def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any, 
     return _session(asked, Place(id=id, folder=folder), engine, here, format)
 
 
+def asked_of(flags: Flags, plugins: Plugins, warn: Any, show: Any) -> tuple[Asked, Engine]:
+    """The run as one of several workers sees it that rank 0 leads, and its engine. Errors as of ``session_of``."""
+    sheets = catalogue(plugins)
+    unseen: Any = lambda *_: None  # noqa: E731 - nothing is counted
+    here = Here(
+        profile=profile_of(sheets)[0], sheets=sheets, plugins=plugins, warn=warn, show=show, tell=unseen, began_s=0.0
+    )
+    asked, engine, _ = _asked(flags, here)
+    return asked, engine
+
+
 def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str) -> Session:
     return Session(
         asked=asked,

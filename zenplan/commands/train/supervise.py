@@ -20,7 +20,7 @@ from zenplan.adapters.run_folder.folder import JOB, METRICS, NOTICES, PREDICTION
 from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.document import prediction_document
-from zenplan.commands.train.drifts import Drifts
+from zenplan.commands.train.drifts import Drifts, cores_of
 from zenplan.commands.train.kept_steps import KeptSteps
 from zenplan.commands.train.predict import (
     World,
@@ -35,7 +35,7 @@ from zenplan.commands.train.predict import (
 from zenplan.commands.train.screen import Screen, View, told
 from zenplan.commands.train.stopping import BEHIND, PREEMPTION
 from zenplan.commands.train.tracking import Followers
-from zenplan.commands.train.workers import Workers
+from zenplan.commands.train.workers import Workers, priced_on
 from zenplan.documents import published
 from zenplan.domain.hardware.device import Device
 from zenplan.domain.measured.training_run import RUNNING, RunPrediction, RunStatus, Spent
@@ -143,12 +143,14 @@ class Supervisor:
 
     def _ready(self, event: Ready) -> None:
         self.ready, self._ready_s = event, time.monotonic()
+        self.asked = priced_on(self.asked, event.hosts)
         # Workers that begin again have set up before.
         since_s = self.workers.begun_s or self.began_s
         self.spent = replace(self.spent, setup_s=self.spent.setup_s + self._ready_s - since_s)
         self._meter = EnergyMeter(self._device.index if self._device else None)
         self._open_metrics(event.step)
-        self.status = replace(self.status, step=event.step, checkpoint=event.step)
+        usd_per_h = self.asked.usd_per_h or self.status.usd_per_h
+        self.status = replace(self.status, step=event.step, checkpoint=event.step, usd_per_h=usd_per_h)
         self._saved_before = self.status.checkpoints
         for each in event.passed:
             self.say("passed", f"a checkpoint is not good, and passed over: {each}", {})
@@ -359,12 +361,9 @@ class Supervisor:
             self._meter.read()
 
     def _drifts(self) -> None:
-        predicted = self.prediction.step_s if self.prediction else None
-        cores = self.prediction.cores if self.prediction else None
-        if cores is None and self.asked.job.threads == 1:
-            # Where it was not measured: one thread that nobody disturbs has all of a core.
-            cores = 1.0
-        found = drift_of(tuple(self.window), predicted, cores, self._held, self.asked.job.device == "cpu")
+        predicted, job = self.prediction.step_s if self.prediction else None, self.asked.job
+        cores = cores_of(self.prediction, job)
+        found = drift_of(tuple(self.window), predicted, cores, self._held, job.device == "cpu")
         step = self.status.step
         if text := self.drifts.look(found, step, time.monotonic()):
             more = {} if found is None else {"step_s": found.step_s, "ratio": found.ratio, "cause": str(found.cause)}
@@ -442,8 +441,7 @@ class Supervisor:
 
     def view(self) -> View:
         """As it is shown."""
-        left, price, known = self.left(), self.status.usd_per_h, self.prediction
-        step_s = self.step_s
+        left, price, known, step_s = self.left(), self.status.usd_per_h, self.prediction, self.step_s
         each = self.ready.tokens_per_sample if self.ready else None
         samples = self.asked.step_samples(self.ready.samples if self.ready else None)
         rate = None if not step_s else samples * (each or 1) / step_s

@@ -21,7 +21,7 @@ from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, REQUEST, pu
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
-from zenplan.adapters.workers.ranks import environments_of, free_address, run_ranks
+from zenplan.adapters.workers.ranks import environment_of, environments_of, free_address, run_ranks
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.ending import came_out, keep
@@ -228,7 +228,11 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
     asked, limits = supervisor.asked, Limits(time_s=math.inf)
     job, command = msgspec.structs.replace(asked.job, ranks=asked.ranks), engine.worker()
     if asked.ranks is not None or job.workers == 1:
-        environment = measuring_environment(job.device, job.threads, os.environ)
+        environment = (
+            measuring_environment(job.device, job.threads, os.environ)
+            if asked.ranks is None
+            else environment_of(job.device, job.threads, job.devices, asked.ranks, os.environ)
+        )
         return run_job(
             job,
             asked.backend,
