@@ -35,6 +35,10 @@ def train(
     backend: str | None = None,
     device: str | None = None,
     threads: Number | None = None,
+    workers: Number | None = None,
+    devices: Number | None = None,
+    tensor_parallel: Number | None = None,
+    max_restarts: Number | None = None,
     compiled: bool | None = None,
     steps: Number | None = None,
     micro_batch: Number | None = None,
@@ -60,6 +64,9 @@ def train(
     max_hours: Number | None = None,
     usd_per_kwh: Number | None = None,
     power: Number | None = None,
+    endpoint: str | int | None = None,
+    endpoint_cert: File | None = None,
+    endpoint_key: File | None = None,
     tracker: str | None = None,
     resume: File | None = None,
     out: File | None = None,
@@ -89,6 +96,10 @@ def train(
         backend: jax, torch, tensorflow, or a plugin's.
         device: cpu or gpu; None for a GPU where there is one.
         threads: of the host; None for all cores.
+        workers: processes that train together, each on its share of a batch.
+        devices: of this machine that train together.
+        tensor_parallel: devices that each matrix is divided over.
+        max_restarts: times that workers of which one is lost begin again.
         compiled: by XLA or torch.compile, or not; None as is usual for the backend.
         steps: of the run, instead of ``epochs``.
         micro_batch: samples that go through the model at once.
@@ -105,6 +116,8 @@ def train(
         until_loss, patience: the run ends once it is good enough, or gets no better.
         max_usd, max_hours: the run ends, with a checkpoint, before it costs more or takes longer.
         usd_per_kwh, power: what the machine's electricity costs, and the watts that it draws.
+        endpoint, endpoint_cert, endpoint_key: where ``zenplan watch`` can follow the run, as "127.0.0.1:8090", with the
+            certificate and key that others need.
         tracker: what follows the run: tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.
         resume: a run to go on with, by its id or folder.
         out: the run's folder, or the search's; None for one of its own.

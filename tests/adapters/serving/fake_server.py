@@ -13,10 +13,11 @@ from zenplan.adapters.corpus.bpe import Encoder
 from zenplan.adapters.corpus.preprocessing import NUMBERS, TEXT, Preprocessor
 from zenplan.adapters.serving.app import Gate, app_of
 from zenplan.adapters.serving.batching import Batcher
+from zenplan.adapters.serving.connections import listening
 from zenplan.adapters.serving.drift import Monitor
 from zenplan.adapters.serving.metrics import Metrics
 from zenplan.adapters.serving.schema import Bounds
-from zenplan.adapters.serving.server import Told, listening, serve
+from zenplan.adapters.serving.server import Told, serve
 from zenplan.adapters.serving.service import Service
 from zenplan.adapters.serving.worker import ModelWorker
 from zenplan.errors import ZenplanError

@@ -13,76 +13,16 @@ from typing import Any, Final
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from zenplan.adapters.serving.connections import Protocol
 from zenplan.adapters.serving.drift import Feature, prediction_feature, training_inputs
 from zenplan.adapters.serving.service import Service
-from zenplan.errors import UsageError
 
-# Of headers, and of a connection on which nothing is asked.
-_HEADERS_S, _IDLE_S = 10.0, 30
+# Of a connection on which nothing is asked.
+_IDLE_S = 30
 _BACKLOG, _LOOK_S = 2048, 1.0
 # Samples of the training data that the model's usual answers are told by.
 _REFERENCE: Final = 512
-_LATE: Final = (
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
-    b'content-length: 48\r\n\r\n{"error":"the headers did not come within 10 s"}'
-)
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that is bound.
-
-    Raises:
-        UsageError: it cannot be.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        found = socket.socket(family, socket.SOCK_STREAM)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            found.bind((host, port))
-        except OSError:
-            found.close()
-            raise
-    except (OSError, OverflowError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"nothing can be served on {host}:{port}: {why}", "another --port, or 0 for any") from error
-    return found
-
-
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's, that does not wait for headers for ever."""
-
-    _late: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(transport)
-        self._late = self.loop.call_later(_HEADERS_S, self._give_up)
-
-    def data_received(self, data: bytes) -> None:
-        if self._late is None and (self.cycle is None or self.cycle.response_complete):
-            self._late = self.loop.call_later(_HEADERS_S, self._give_up)
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        self._in_time()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._in_time()
-        super().connection_lost(exc)
-
-    def _in_time(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
-
-    def _give_up(self) -> None:
-        self._late = None
-        if not self.transport.is_closing():
-            self.transport.write(_LATE)
-            self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -162,7 +102,7 @@ def _config(app: ASGIApp, service: Service, drain_s: float) -> uvicorn.Config:
     most = service.batcher.most_waiting + 256
     return uvicorn.Config(
         app,
-        http=_Protocol,
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -8,10 +8,11 @@ from pathlib import Path
 from zenplan.adapters.corpus.preprocessing import TEXT, Preprocessor
 from zenplan.adapters.serving.app import Gate, app_of
 from zenplan.adapters.serving.batching import Batcher
+from zenplan.adapters.serving.connections import listening
 from zenplan.adapters.serving.drift import Monitor, features_of
 from zenplan.adapters.serving.metrics import Metrics
 from zenplan.adapters.serving.schema import Bounds, example_of
-from zenplan.adapters.serving.server import Told, listening, serve
+from zenplan.adapters.serving.server import Told, serve
 from zenplan.adapters.serving.service import Service
 from zenplan.adapters.serving.worker import ModelWorker
 from zenplan.adapters.workers.process import backend_of

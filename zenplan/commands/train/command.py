@@ -51,7 +51,7 @@ def train(
 
     First comes the estimate for this run on this machine, of what was measured before or of a few steps that are timed and
     taken back; then the run, which Ctrl-C, SIGTERM and a cloud's notice end with a checkpoint. Exit codes: 0 finished, 1
-    failed, 3 stopped by --max-usd or --max-hours, 75 preempted, to be resumed, 130 Ctrl-C, 143 SIGTERM.
+    failed, 3 stopped by --max-usd, --max-hours or 'zenplan stop', 75 preempted, to be resumed, 130 Ctrl-C, 143 SIGTERM.
 
     \b
     Examples:

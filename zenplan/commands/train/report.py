@@ -25,6 +25,7 @@ _WHY = {
     "patience": ", the validation loss gets no better",
     "max_usd": " before it costs more than was allowed",
     "max_hours": " before it takes longer than was allowed",
+    "zenplan stop": " by 'zenplan stop'",
     "sigint": " by Ctrl-C",
     "sigterm": " by SIGTERM",
     "terminated": " by SIGTERM",

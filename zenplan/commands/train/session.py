@@ -23,7 +23,7 @@ from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.shared.tables import catalogue
 from zenplan.commands.train.asked import Asked, asked_run, request_text
 from zenplan.commands.train.data import Prepared, prepared_data
-from zenplan.commands.train.flags import LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
+from zenplan.commands.train.flags import ENDPOINT, LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
 from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, standing
 from zenplan.commands.train.predict import World
@@ -40,7 +40,7 @@ from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Event, Train
 
 # What may be changed of a run that is gone on with.
-_OF_A_RESUMED: Final = (*LIMITS, "tracker", "workers", "devices", "max_restarts")
+_OF_A_RESUMED: Final = (*LIMITS, *ENDPOINT, "tracker", "workers", "devices", "max_restarts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +149,8 @@ def asked_of(flags: Flags, plugins: Plugins, warn: Any, show: Any) -> tuple[Aske
 
 
 def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str) -> Session:
+    if asked.endpoint is not None:
+        asked.endpoint.check()
     return Session(
         asked=asked,
         trackers=trackers_of(asked.trackers, here.plugins.trackers()) if asked.trackers else (),

@@ -16,7 +16,7 @@ import msgspec
 
 from zenplan import units
 from zenplan.adapters.machine.power import EnergyMeter
-from zenplan.adapters.run_folder.folder import JOB, METRICS, NOTICES, PREDICTION, STATUS, put_json
+from zenplan.adapters.run_folder.folder import JOB, LIVE, METRICS, NOTICES, PREDICTION, STATUS, put_json, show_json
 from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.document import prediction_document
@@ -32,8 +32,8 @@ from zenplan.commands.train.predict import (
     spaced,
     tariff_of,
 )
-from zenplan.commands.train.screen import Screen, View, told
-from zenplan.commands.train.stopping import BEHIND, PREEMPTION
+from zenplan.commands.train.screen import Screen, View, evaluated, live, told
+from zenplan.commands.train.stopping import BEHIND, PREEMPTION, why_of
 from zenplan.commands.train.tracking import Followers
 from zenplan.commands.train.workers import Workers, priced_on
 from zenplan.documents import published
@@ -61,7 +61,8 @@ class Supervisor:
         screen: where it is shown.
         prediction: of it, once there is one.
         dry: whether it ends with its prediction.
-        signal, notice: say which signal, and which notice of a cloud, has come.
+        signal, notice: say which signal or order, and which notice of a cloud, has come.
+        endpoint: says once what has become of the run's HTTP endpoint, where that has failed.
         gpu: reads the GPU, and why its clock is held down; None on a processor.
         followers: trackers of the run.
         judge: whether the run is given up, by the step of an evaluation and the lowest validation loss so far.
@@ -78,6 +79,7 @@ class Supervisor:
     dry: bool = False
     signal: Callable[[], str] = lambda: ""
     notice: Callable[[], str] = lambda: ""
+    endpoint: Callable[[], str] = lambda: ""
     gpu: Callable[[], tuple[Device | None, str]] | None = None
     followers: Followers = field(default_factory=Followers)
     judge: Callable[[int, float], bool] = lambda step, loss: False
@@ -246,12 +248,7 @@ class Supervisor:
         self._add({"step": event.step, "part": event.part, "values": event.values, "wall_s": event.wall_s})
         if event.part == "validation":
             self._validated(event)
-        figures = ", ".join(f"{name} {units.significant(value, 4)}" for name, value in event.values.items())
-        self.screen.tell(
-            "evaluation",
-            f"step {event.step:,}: {event.part}: {figures}",
-            {"step": event.step, "part": event.part, "values": event.values},
-        )
+        self.screen.tell(*evaluated(event.step, event.part, event.values))
 
     def _validated(self, event: Metric) -> None:
         self.validation = event.values
@@ -294,9 +291,11 @@ class Supervisor:
         if text := self.workers.look(self.step_s):
             self.say("straggler", text, {"step": self.status.step})
         self.left_out(self.followers.failures())
+        if why := self.endpoint():
+            self.say("endpoint", why, {})
         if not self.stopping:
             self._end_in_time()
-        if self._due("status", _STATUS_EVERY_S) and self.ready is not None:
+        if self._due("status", _STATUS_EVERY_S):
             self.write_status()
         if self._due("drift", _DRIFT_EVERY_S):
             self._drifts()
@@ -331,7 +330,7 @@ class Supervisor:
 
     def _end_in_time(self) -> None:
         if found := self.signal():
-            self.say(found, f"{found.upper()}: ending with a checkpoint; once more ends at once", {})
+            self.say(found, why_of(found), {})
             self.stop(found)
         elif found := self.notice():
             self.say("preempted", f"{found}: ending with a checkpoint", {})
@@ -442,11 +441,10 @@ class Supervisor:
     def view(self) -> View:
         """As it is shown."""
         left, price, known, step_s = self.left(), self.status.usd_per_h, self.prediction, self.step_s
-        each = self.ready.tokens_per_sample if self.ready else None
+        device, each = self._device, self.ready.tokens_per_sample if self.ready else None
         samples = self.asked.step_samples(self.ready.samples if self.ready else None)
         rate = None if not step_s else samples * (each or 1) / step_s
         elapsed_s, hourly = self.elapsed_s, None if price is None else price / units.HOUR_S
-        device = self._device
         return View(
             name=self.status.name,
             backend=self.status.backend,
@@ -491,6 +489,7 @@ class Supervisor:
         self.status = replace(
             self.status, spent=self.all_spent, energy_j=self.energy_j, updated_at=datetime.now(UTC), pid=os.getpid()
         )
+        show_json(self.folder, LIVE, live(self.view()))
         put_json(self.folder, STATUS, self.status)
 
     def close(self) -> None:

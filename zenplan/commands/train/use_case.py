@@ -17,8 +17,9 @@ import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, REQUEST, put, writing
+from zenplan.adapters.run_folder.folder import CHECKPOINTS, ENDPOINT, METRICS, REQUEST, put, writing
 from zenplan.adapters.run_folder.lines import read_metrics
+from zenplan.adapters.run_folder.orders import stop_orders
 from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.adapters.workers.ranks import environment_of, environments_of, free_address, run_ranks
@@ -27,7 +28,7 @@ from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.ending import came_out, keep
 from zenplan.commands.train.predict import World, before_the_run, spaced, tariff_of
 from zenplan.commands.train.screen import Screen
-from zenplan.commands.train.stopping import DIVERGED, ENDS, SIGINT, signals
+from zenplan.commands.train.stopping import DIVERGED, ENDS, ORDERED, SIGINT, signals
 from zenplan.commands.train.supervise import Supervisor
 from zenplan.commands.train.tracking import Followers, tracked_run
 from zenplan.domain.hardware.device import Device, Profile
@@ -108,10 +109,12 @@ def train(
         supervisor = _begun(asked, world, place, screen, began_s)
         supervisor.judge = judge or supervisor.judge
         supervisor.heard = heard or supervisor.heard
-        supervisor.signal = stack.enter_context(signals())
+        signal, ordered = stack.enter_context(signals()), stack.enter_context(stop_orders(place.folder))
+        supervisor.signal = lambda: signal() or (ORDERED if ordered() else "")
         supervisor.notice = stack.enter_context(preemption())
         supervisor.gpu = stack.enter_context(_watched(asked, profile))
         stack.callback(supervisor.close)
+        supervisor.endpoint = stack.enter_context(_endpoint(asked, place.folder, screen))
         supervisor.followers = Followers.of(trackers, tracked_run(asked, place.id, place.resumed is not None))
         ended, error = _run(supervisor, engine, lock)
         return _over(supervisor, ended, error, baselines or {})
@@ -308,6 +311,20 @@ def _end(supervisor: Supervisor, ended: Ended | None, error: ZenplanError | None
     reason = ended.reason if ended is not None else supervisor.stopping
     state, code = ENDS.get(reason, (STOPPED, 1))
     return state, reason, code, ""
+
+
+@contextmanager
+def _endpoint(asked: Asked, folder: Path, screen: Screen) -> Iterator[Callable[[], str]]:
+    """Says once why the run cannot be watched over HTTP any more, where that was asked for."""
+    if asked.endpoint is None:
+        yield lambda: ""
+        return
+    from zenplan.adapters.serving.run_endpoint import watchable
+
+    with watchable(asked.endpoint, folder) as endpoint:
+        where = folder / ENDPOINT
+        screen.tell("endpoint", f"watched at {endpoint.url}; its token is in {where}", {"url": endpoint.url})
+        yield endpoint.failure
 
 
 @contextmanager
