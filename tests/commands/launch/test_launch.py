@@ -131,7 +131,7 @@ def test_files_are_handed_to_the_client(
     plan: dict[str, Any], called: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bin").mkdir()
-    monkeypatch.setenv("PATH", str(tmp_path / 'bin'))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     done = called("launch", "plan.json", "--on", "slurm", "--submit")
     assert (done.code, "sbatch is not on the PATH" in done.err) == (1, True)
     assert Path("launch-slurm/job.sh").is_file()
