@@ -22,14 +22,15 @@ class RankState:
 
     Attributes:
         host: that it is on.
-        heard_s: when it was heard of last; moved_s: when it had got on since the time before: of one clock.
+        heard_s: when it told last that it lives; None of one that others tell of.
+        moved_s: when it had got on since the time before, of the same clock.
         done: steps of which its own part is done.
         busy_s: seconds of its own part of a step, of the last reports.
     """
 
     host: str
-    heard_s: float
     moved_s: float
+    heard_s: float | None = None
     done: int = 0
     busy_s: deque[float] = field(default_factory=lambda: deque(maxlen=_REPORTS))
 
@@ -46,11 +47,13 @@ class RankWatch:
         Args:
             rank, host: which, and its machine.
             done: steps of which its own part is done.
-            busy_s: seconds of its own part of a step; None where it told none.
+            busy_s: seconds of its own part of a step, which the workers tell each other; None where it told itself that
+                it lives.
             now_s: of one clock.
         """
-        state = self.ranks.setdefault(rank, RankState(host, now_s, now_s))
-        state.heard_s = now_s
+        state = self.ranks.setdefault(rank, RankState(host, now_s))
+        if busy_s is None:
+            state.heard_s = now_s
         if done > state.done:
             state.done, state.moved_s = done, now_s
         if busy_s is not None:
@@ -64,10 +67,12 @@ class RankWatch:
         """A worker that hangs, and how it is known; None where none does."""
         if not self.ranks:
             return None
-        newest = max(state.heard_s for state in self.ranks.values())
-        for rank, state in self.ranks.items():
-            if newest - state.heard_s > SILENT_S:
-                return rank, f"gives no sign of life for {newest - state.heard_s:.0f} s"
+        # They tell each other of themselves between steps, which may be long: that says nothing of who lives.
+        heard = {rank: state.heard_s for rank, state in self.ranks.items() if state.heard_s is not None}
+        newest = max(heard.values(), default=now_s)
+        for rank, heard_s in heard.items():
+            if newest - heard_s > SILENT_S:
+                return rank, f"gives no sign of life for {newest - heard_s:.0f} s"
         most = max(state.done for state in self.ranks.values())
         patience_s = max(_BEHIND_S, _BEHIND_STEPS * (step_s or 0.0))
         for rank, state in self.ranks.items():

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 from uuid import uuid4
@@ -20,6 +21,9 @@ from zenplan.worker.training.prepared import Array
 
 # Bytes of what one says to all, and of what each says.
 TOLD_BYTES, GATHERED_BYTES = 65536, 4096
+_MARK: Final = ".ranks-"
+# Characters of a setting, of some twenty, which need six bytes each at most.
+_MOST_SAID: Final = 128
 _PULSE_S, _CLOCKS_S = 1.0, 60.0
 # What libraries of collectives say of a worker that is gone.
 _GONE: Final = (
@@ -229,8 +233,11 @@ def introduced(group: Group, job: Train, settings: Mapping[str, str]) -> tuple[s
         UsageError: they are not about to do the same, or do not share the run's folder.
     """
     folder = Path(job.folder)
-    mark = group.told(f".ranks-{uuid4().hex}" if group.rank == 0 else "")
+    mark = group.told(f"{_MARK}{uuid4().hex}" if group.rank == 0 else "")
     if group.rank == 0:
+        # A run that was killed here has left its own.
+        for left in folder.glob(f"{_MARK}*"):
+            left.unlink(missing_ok=True)
         (folder / mark).touch()
     group.gathered("")
     mine = {
@@ -238,14 +245,21 @@ def introduced(group: Group, job: Train, settings: Mapping[str, str]) -> tuple[s
         "zenplan": __version__,
         "seen": (folder / mark).exists(),
         "time": time.time(),
-        "settings": dict(sorted(settings.items())),
+        "settings": {name: _short(value) for name, value in sorted(settings.items())},
     }
-    said = group.gathered(json.dumps(mine)[:GATHERED_BYTES])
+    said = group.gathered(json.dumps(mine))
     if group.rank == 0:
         (folder / mark).unlink()
     every = [json.loads(each) for each in said]
     _check_alike(every, job.folder)
     return tuple(dict.fromkeys(each["host"] for each in every))
+
+
+def _short(value: str) -> str:
+    """The value, or of a long one, as a model's configuration, its beginning and its digest: all are told at once."""
+    if len(value) <= _MOST_SAID:
+        return value
+    return f"{value[: _MOST_SAID // 2]}... (SHA-256 {sha256(value.encode()).hexdigest()[:16]})"
 
 
 def _check_alike(every: Sequence[Mapping[str, Any]], folder: str) -> None:

@@ -176,6 +176,8 @@ class Run:
             reason, diverged_at = DIVERGED, error.step
         peak, how = self._peak()
         path = self._saved_model() if reason in (FINISHED, UNTIL_LOSS, PATIENCE) else ""
+        # The others live until rank 0 has written the model.
+        self.loop.group.gathered("")
         self.loop.say(
             Ended(reason=reason, step=self.loop.saved, diverged_at=diverged_at, peak_bytes=peak, how=how, model=path)
         )
