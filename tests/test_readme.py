@@ -45,7 +45,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted
 TEXTS = [document.read_text(encoding="utf-8") for document in DOCUMENTS]
 README, EVERYTHING = TEXTS[0], "\n".join(TEXTS)
 # Blocks of TOML that say in their first line which file they are: commands in the documents read them.
-FILES = ("request.toml", "policy.toml", "search.toml", "prices.toml")
+FILES = ("request.toml", "policy.toml", "search.toml", "prices.toml", "launch.toml")
 HOOKS = {name for name in vars(zenplan.hookspecs) if name.startswith("zenplan_")}
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -70,6 +70,7 @@ def train(
     tracker: str | None = None,
     resume: File | None = None,
     out: File | None = None,
+    autoresume: bool = False,
     progress: Callable[[float, str], None] | None = None,
 ) -> TrainedRun:
     """Train a model, and return what came out beside what was predicted. As ``zenplan train``.
@@ -120,6 +121,7 @@ def train(
         tracker: what follows the run: tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.
         resume: a run to go on with, by its id or folder.
         out: the run's folder, or the search's; None for one of its own.
+        autoresume: go on with the run at ``out``, where one was begun there.
         progress: called with the share that is done, 0 to 1, and a line.
 
     Raises:
@@ -130,7 +132,7 @@ def train(
     given = flags({name: value for name, value in locals().items() if name not in ("options", "request", "progress")})
     from zenplan.commands.train.from_python import trained
 
-    came = trained(given, request, options or {}, compiled, progress)
+    came = trained(given, request, options or {}, compiled, progress, autoresume)
     if came.trials is None:
         return result(TrainedRun, came.result, folder=came.folder)
     return result(SearchedRun, came.result, folder=came.folder, trials=came.trials, search_folder=came.search_folder)

@@ -165,6 +165,7 @@ class Flags:
     compiled: bool | None = None
     resume: str | None = None
     out: Path | None = None
+    autoresume: bool = False
     dry_run: bool = False
     demo: bool = False
     output: str | None = None
