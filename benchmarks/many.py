@@ -7,7 +7,7 @@ step by step; a run that is stopped in the middle goes on with another number of
 
 Kills are SIGKILL of a random worker, of the command, or of all, at a random moment: while they start, while they train, or
 while a checkpoint is written. The group begins again by itself, or ``zenplan train --resume`` goes on with it. Its losses,
-evaluations and last checkpoint have to be those of a run that was not killed, bit for bit, and nothing temporary may be left.
+evaluations and last checkpoint have to be those of a run that was not killed, bit for bit, and nothing temporary is left.
 Workers are found among the children of the command that was started here, by their variable ``RANK``.
 
 The cost of watching is processor time, which other programs on the machine move less than wall-clock time: of the command
@@ -108,6 +108,10 @@ class Many(Victim):
         self.gone(killed)
         found = {"when": when, "who": who, "rank": rank if who == "rank" else None, "writing": writing}
         return {**found, "lines": self._lines()}
+
+    def comes_to(self, step: int) -> bool:
+        """Whether it does, before its end."""
+        return self._until(lambda: self._lines() >= step, _PATIENCE_S)
 
     def gone(self, killed: Sequence[psutil.Process]) -> None:
         """Wait until they are, so that the next look sees who came after them."""
@@ -223,7 +227,7 @@ def _resharded(bench: Bench, task: Task, backend: str, pair: tuple[int, int], ke
     run = many_of(bench, task, backend, f"reshard-{before}-{after}", layout_flags((before, 1, 1)))
     shutil.rmtree(run.folder, ignore_errors=True)
     run.begin()
-    run._until(lambda: run._lines() > _STEPS // 3, _PATIENCE_S)
+    run.comes_to(_STEPS // 3)
     run.process.send_signal(signal.SIGTERM)
     run.end()
     stopped = json.loads((run.folder / "status.json").read_text(encoding="utf-8"))["step"]
@@ -293,7 +297,7 @@ def _watched(bench: Bench, task: Task) -> dict[str, Any]:
     run.begin()
     seen = []
     for step in _MEASURED:
-        if not run._until(lambda step=step: run._lines() >= step, _PATIENCE_S):
+        if not run.comes_to(step):
             raise SystemExit(f"it came to no step {step}: see {run.folder.with_suffix('.log')}")
         times = [psutil.Process(run.process.pid), *run._ranks().values()]
         seen.append((run._lines(), [sum(each.cpu_times()[:2]) for each in times]))
@@ -380,8 +384,8 @@ def _overhead_text(rows: Sequence[Mapping[str, Any]]) -> str:
     step = [row["worker_step_s"] / row["bare_step_s"] - 1.0 for row in some]
     bare = statistics.median(row["bare_step_s"] for row in some)
     return (
-        f"Processor time, two workers on PyTorch, in the median of {len(some)} pairs of runs: the command that watches takes "
-        f"{statistics.median(command):.1%} of what its workers take ({min(command):.1%} to {max(command):.1%}); a worker's "
+        f"Processor time, two workers on PyTorch, in the median of {len(some)} pairs of runs: the command that watches "
+        f"takes {statistics.median(command):.1%} of what its workers take ({min(command):.1%} to {max(command):.1%}); a worker's "
         f"step differs from that of a bare loop under DistributedDataParallel, {bare * 1e3:.0f} ms, by "
         f"{statistics.median(step):+.1%} ({min(step):+.1%} to {max(step):+.1%})."
     )

@@ -28,15 +28,17 @@ def main() -> None:
     folder, options, first, last = json.loads(sys.argv[1])
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     # Each with a core of its own, as zenplan has them.
-    os.sched_setaffinity(0, [sorted(os.sched_getaffinity(0))[rank % os.cpu_count()]])
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, [cores[rank % len(cores)]])
     distributed.init_process_group("gloo")
     data = Prepared.read(folder)
     model = model_of("decoder", options, Facts.of(data))
     samples = data.samples("train", options["length"])
+    assert samples is not None
     batch = 8 // size
     x, _ = samples.batch(np.arange(batch))
     model(torch.from_numpy(np.array(x)))
-    optimizer = keras.optimizers.AdamW(2e-3, clipnorm=None)
+    optimizer = keras.optimizers.AdamW(2e-3)
     optimizer.build(model.trainable_variables)
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     shared = torch.nn.parallel.DistributedDataParallel(model)
@@ -53,7 +55,8 @@ def main() -> None:
         loss.backward()
         with torch.no_grad():
             gradients = [variable.value.grad for variable in model.trainable_variables]
-            torch.nn.utils.get_total_norm(gradients)
+            factor = torch.clamp(1.0 / torch.nn.utils.get_total_norm(gradients), max=1.0)
+            gradients = [each * factor for each in gradients]
             optimizer.apply(gradients, model.trainable_variables)
         loss.item()
     print((time.process_time() - begin) / (last - first))

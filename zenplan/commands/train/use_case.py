@@ -248,7 +248,9 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
             inherit=(lock,),
         )
     address, size = free_address(), job.workers
-    ranks = [Ranks(rank=rank, size=size, local=rank, address=address) for rank in range(size)]
+    ranks = [
+        Ranks(rank=rank, size=size, local=rank, address=address, wait_s=asked.rendezvous_s) for rank in range(size)
+    ]
     environments = environments_of(job.device, job.threads, size, job.devices, os.environ)
     return run_ranks(
         [msgspec.structs.replace(job, ranks=each) for each in ranks],
