@@ -385,8 +385,8 @@ def _overhead_text(rows: Sequence[Mapping[str, Any]]) -> str:
     bare = statistics.median(row["bare_step_s"] for row in some)
     return (
         f"Processor time, two workers on PyTorch, in the median of {len(some)} pairs of runs: the command that watches "
-        f"takes {statistics.median(command):.1%} of what its workers take ({min(command):.1%} to {max(command):.1%}); a worker's "
-        f"step differs from that of a bare loop under DistributedDataParallel, {bare * 1e3:.0f} ms, by "
+        f"takes {statistics.median(command):.1%} of what its workers take ({min(command):.1%} to {max(command):.1%}); "
+        f"a worker's step differs from that of a bare loop under DistributedDataParallel, {bare * 1e3:.0f} ms, by "
         f"{statistics.median(step):+.1%} ({min(step):+.1%} to {max(step):+.1%})."
     )
 

@@ -34,7 +34,8 @@ def main() -> None:
     data = Prepared.read(folder)
     model = model_of("decoder", options, Facts.of(data))
     samples = data.samples("train", options["length"])
-    assert samples is not None
+    if samples is None:
+        raise SystemExit("there is nothing to train on")
     batch = 8 // size
     x, _ = samples.batch(np.arange(batch))
     model(torch.from_numpy(np.array(x)))
