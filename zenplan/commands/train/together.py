@@ -16,6 +16,7 @@ NAMES: Final = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"
 _CAN: Final = {
     "jax": "workers, devices and matrices divided over them",
     "torch": "workers with a device each",
+    "tensorflow": "devices of one worker",
 }
 
 
@@ -102,6 +103,11 @@ def _check(found: Together, backend: str) -> None:
     if backend not in _CAN:
         can = "; ".join(f"{name}: {what}" for name, what in _CAN.items())
         raise UsageError(f"{backend} does not train on several workers or devices here", f"what does: {can}")
+    if found.workers > 1 and backend == "tensorflow":
+        raise UsageError(
+            "tensorflow trains on the devices of one worker, and not on several workers here",
+            f"--devices without --workers; or --backend jax (or torch) with --workers {found.workers}",
+        )
     if found.tensor_parallel > 1 and backend != "jax":
         raise UsageError(
             f"Keras on {backend} accepts matrices that are divided over devices, and divides none", "--backend jax does"

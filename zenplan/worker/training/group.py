@@ -6,8 +6,8 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -74,6 +74,9 @@ class Group(Protocol):
     @property
     def pace(self) -> Pace:
         """How far this worker is."""
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """What the model is built within."""
 
     def told(self, text: str) -> str:
         """What rank 0 says, on every rank; at most ``TOLD_BYTES`` of UTF-8."""
@@ -156,6 +159,10 @@ class Alone:
     size: int = 1
     share: Share = field(default_factory=Share)
     pace: Pace = field(default_factory=Pace)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """As of ``Group``."""
+        return nullcontext()
 
     def told(self, text: str) -> str:
         """As of ``Group``."""
@@ -300,6 +307,17 @@ def check_same(group: Group, checksum: str, when: str) -> None:
             f"the weights of rank {', '.join(different)} are not those of rank 0 {when}",
             "the engine does not keep the workers alike: nothing was trained",
         )
+
+
+def check_copies(copies: Iterable[tuple[str, Sequence[Array]]], when: str) -> None:
+    """Raise UsageError where devices of a worker do not have the same of an array of the state, by its path."""
+    for path, (first, *others) in copies:
+        different = [str(number) for number, each in enumerate(others, 1) if each.tobytes() != first.tobytes()]
+        if different:
+            raise UsageError(
+                f"{path} of device {', '.join(different)} is not that of device 0 {when}",
+                "the engine does not keep the devices alike: nothing was trained",
+            )
 
 
 def check_batch(group: Group, job: Train, numbers: Array) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,6 +36,10 @@ class JaxGroup:
     share: Share
     mesh: Any
     pace: Pace = field(default_factory=lambda: Pace(by_cpu=True))
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """As of ``Group``."""
+        return nullcontext()
 
     def told(self, text: str) -> str:
         """As of ``Group``."""
@@ -84,6 +88,14 @@ def whole(array: Any) -> Array:
     if array.is_fully_replicated or array.is_fully_addressable:
         return np.asarray(array.addressable_data(0) if array.is_fully_replicated else array)
     return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+
+def copies(array: Any) -> list[list[Array]]:
+    """Of each part of an array, what devices of this worker have of it."""
+    parts: dict[str, list[Array]] = {}
+    for each in array.addressable_shards:
+        parts.setdefault(str(each.index), []).append(np.asarray(each.data))
+    return list(parts.values())
 
 
 @contextmanager
