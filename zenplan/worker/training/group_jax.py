@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -58,12 +59,11 @@ class JaxGroup:
 
     def held(self, weights: Sequence[Any]) -> tuple[int, int]:
         """As of ``Group``."""
-        here, own = 0, 0
-        for array in weights:
-            shards = array.addressable_shards
-            here += sum({str(each.index): each.data.size for each in shards}.values())
-            own += sum(each.data.size for each in shards if each.replica_id == 0)
-        return here, own
+        shards = [each for array in weights for each in array.addressable_shards]
+        on: Counter[Any] = Counter()
+        for each in shards:
+            on[each.device] += each.data.size
+        return max(on.values(), default=0), sum(each.data.size for each in shards if each.replica_id == 0)
 
     def layout(self, shape: Sequence[int]) -> Any:
         """How an array of the state is laid out: a matrix is divided by its last axis, where that can be; all else is on

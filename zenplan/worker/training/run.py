@@ -133,7 +133,7 @@ class Run:
         hosts = () if group.size == 1 else introduced(group, job, _settings(own, data) | machine)
         if group is not ALONE:
             machine |= {"workers": f"{job.workers} of {job.devices} device(s)"}
-            check_batch(group, job, group.share.part(order.numbers(0)))
+            check_batch(group, job, order.numbers(0))
         if group.rank == 0:
             events.send(trainee.machine)
         say = partial(_say if group.rank == 0 else _say_the_end, events, wishes)
@@ -187,6 +187,8 @@ class Run:
             reason, diverged_at = DIVERGED, error.step
         peak, how = self._peak()
         path = self._saved_model() if reason in (FINISHED, UNTIL_LOSS, PATIENCE) else ""
+        # None leaves before the model is written: one that is gone would end the others.
+        self.loop.group.gathered("")
         self.loop.say(
             Ended(reason=reason, step=self.loop.saved, diverged_at=diverged_at, peak_bytes=peak, how=how, model=path)
         )
