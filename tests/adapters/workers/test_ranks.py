@@ -134,9 +134,7 @@ def test_what_goes_wrong_here_ends_all_at_once(started: Start, of: str) -> None:
 
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        started(
-            "send(event='pulse', rank=rank, host='h', begun=1, done=0); time.sleep(60)", tell=tell, hear=hear
-        )
+        started("send(event='pulse', rank=rank, host='h', begun=1, done=0); time.sleep(60)", tell=tell, hear=hear)
     assert time.monotonic() - begin < 20.0
 
 
