@@ -1,11 +1,11 @@
-"""Workers that train together, as far as it needs no framework: their shares, their paces, and checks of engines that lie."""
+"""Workers that train together, without a framework: their shares, their paces, and checks of engines that lie."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +65,7 @@ class Other:
 
     says: Callable[[str], str] = truly
     has: tuple[int, int] = (0, 0)
-    share: Share = Share(0, 2)
+    share: Share = field(default_factory=lambda: Share(0, 2))
     rank: int = 0
     size: int = 2
     pace: Pace = field(default_factory=Pace)
@@ -389,8 +389,8 @@ class Crew:
 
 
 @pytest.fixture
-def crew() -> Iterator[Crew]:
-    yield Crew.of(3)
+def crew() -> Crew:
+    return Crew.of(3)
 
 
 def steps_until_the_end(crew: Crew, at: Callable[[int, int], None]) -> list[tuple[int, str]]:
