@@ -16,7 +16,7 @@ import msgspec
 
 from zenplan.adapters.workers.process import Limits, Tell, measuring_environment, run_job, untold
 from zenplan.errors import FailureKind, ZenplanError
-from zenplan.worker.protocol import Event, Job
+from zenplan.worker.protocol import Event, Job, Ranks
 
 # After one worker fails, the others have so long to say what they know before they are ended.
 _GRACE_S: Final = 2.0
@@ -68,15 +68,28 @@ def environments_of(
 ) -> list[dict[str, str]]:
     """What each of the workers of this machine has over the user's environment: GPUs of its own, and the loopback
     interface, which stays within the machine whatever its name resolves to."""
-    given = environ.get("CUDA_VISIBLE_DEVICES", "")
-    gpus = given.split(",") if given else [str(number) for number in range(workers * devices)]
-    found = []
-    for place in range(workers):
-        each = {**measuring_environment(device, threads, environ), **_loopback()}
-        if device == "gpu":
-            each["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[place * devices : (place + 1) * devices])
-        found.append(each)
-    return found
+    every = measuring_environment(device, threads, environ)
+    return [
+        {**every, **_loopback(), **(own_gpus(place, devices, environ) if device == "gpu" else {})}
+        for place in range(workers)
+    ]
+
+
+def own_gpus(place: int, devices: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """Which GPUs of its machine a worker sees: so many, from its place among the workers on; those that a launcher has
+    given to it alone stay as they are."""
+    given = [each for each in environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+    if len(given) == devices:
+        return {}
+    numbers = range(place * devices, (place + 1) * devices)
+    return {"CUDA_VISIBLE_DEVICES": ",".join(given[n] if n < len(given) else str(n) for n in numbers)}
+
+
+def environment_of(device: str, threads: int, devices: int, ranks: Ranks, environ: Mapping[str, str]) -> dict[str, str]:
+    """What a worker has that another system has started among others."""
+    near = ranks.address.startswith(("127.", "localhost:"))
+    gpus = own_gpus(ranks.local, devices, environ) if device == "gpu" else {}
+    return {**measuring_environment(device, threads, environ), **(_loopback() if near else {}), **gpus}
 
 
 def free_address() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from zenplan.adapters.files.scratch import scratch
@@ -13,8 +14,9 @@ from zenplan.commands.train.flags import Flags
 from zenplan.commands.train.report import prediction_report, train_report
 from zenplan.commands.train.screen import JsonLines, shown
 from zenplan.commands.train.search.table import has_search
-from zenplan.commands.train.session import Session, session_of
+from zenplan.commands.train.session import Session, finished_at, session_of
 from zenplan.commands.train.stopping import ENDS
+from zenplan.commands.train.together import ranks_of
 from zenplan.commands.train.use_case import Outcome, resumable
 from zenplan.domain.measured.training_run import FINISHED
 from zenplan.errors import UsageError, ZenplanError
@@ -27,8 +29,20 @@ def run(flags: Flags) -> int:
         from zenplan.commands.train.search.running import run_search
 
         return run_search(flags.file, flags)
+    if flags.autoresume and (over := finished_at(flags.out)):
+        write(sys.stdout, f"run {over} is finished\n")
+        return 0
     began_s = start.began_s()
+    ranks = ranks_of(os.environ)
+    if ranks is not None and flags.out is None and flags.resume is None:
+        raise UsageError(
+            f"RANK={ranks.rank} of {ranks.size} has no folder that all of them share", "as in: --out /shared/run"
+        )
     with loaded_plugins() as plugins:
+        if ranks is not None and ranks.rank:
+            from zenplan.commands.train.rank import run_rank
+
+            return run_rank(flags, ranks, plugins)
         with staged("preparing the data") as show, elapsed("counting the model") as tell:
             session = session_of(flags, plugins, warned, show, tell, began_s)
         if flags.dry_run:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zenplan.adapters.files.weights import check_weights
-from zenplan.adapters.run_folder.folder import JOB, REQUEST, take
+from zenplan.adapters.run_folder.folder import JOB, REQUEST, STATUS, forget_beginning, take
 from zenplan.adapters.run_folder.place import find_run, new_id, runs_folder
 from zenplan.adapters.settings.settings import Settings
 from zenplan.adapters.workers.process import BACKENDS
@@ -23,7 +23,7 @@ from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.shared.tables import catalogue
 from zenplan.commands.train.asked import Asked, asked_run, request_text
 from zenplan.commands.train.data import Prepared, prepared_data
-from zenplan.commands.train.flags import LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
+from zenplan.commands.train.flags import ENDPOINT, LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
 from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, standing
 from zenplan.commands.train.predict import World
@@ -40,7 +40,7 @@ from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Event, Train
 
 # What may be changed of a run that is gone on with.
-_OF_A_RESUMED: Final = (*LIMITS, "tracker", "workers", "devices", "max_restarts")
+_OF_A_RESUMED: Final = (*LIMITS, *ENDPOINT, "tracker", "workers", "devices", "max_restarts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,8 @@ def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any, 
     Raises:
         UsageError: something of it is wrong, or does not go together; DataError: there is nothing to train on.
     """
+    if flags.autoresume:
+        flags = _autoresumed(flags)
     sheets = catalogue(plugins)
     profile = profile_of(sheets)[0]
     here = Here(profile=profile, sheets=sheets, plugins=plugins, warn=warn, show=show, tell=tell, began_s=began_s)
@@ -135,7 +137,20 @@ def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any, 
     return _session(asked, Place(id=id, folder=folder), engine, here, format)
 
 
+def asked_of(flags: Flags, plugins: Plugins, warn: Any, show: Any) -> tuple[Asked, Engine]:
+    """The run as one of several workers sees it that rank 0 leads, and its engine. Errors as of ``session_of``."""
+    sheets = catalogue(plugins)
+    unseen: Any = lambda *_: None  # noqa: E731 - nothing is counted
+    here = Here(
+        profile=profile_of(sheets)[0], sheets=sheets, plugins=plugins, warn=warn, show=show, tell=unseen, began_s=0.0
+    )
+    asked, engine, _ = _asked(flags, here)
+    return asked, engine
+
+
 def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str) -> Session:
+    if asked.endpoint is not None:
+        asked.endpoint.check()
     return Session(
         asked=asked,
         trackers=trackers_of(asked.trackers, here.plugins.trackers()) if asked.trackers else (),
@@ -211,6 +226,29 @@ def _data(both: Mapping[str, Any], flags: Flags, here: Here) -> Prepared:
         **{name: value for name, value in flags.own.items() if name in names},
     }
     return prepared_data(both, settings, here.show)
+
+
+def finished_at(folder: Path | None) -> str:
+    """The id of the run in that folder, once it is finished; else empty."""
+    if folder is None or not (folder / STATUS).exists():
+        return ""
+    status, _ = standing(folder)
+    return status.id if status.state == FINISHED else ""
+
+
+def _autoresumed(flags: Flags) -> Flags:
+    """What begins the run, or goes on with the one that is at its folder: as that was begun, and only its limits anew.
+
+    Raises:
+        UsageError: no folder is named.
+    """
+    if flags.out is None or flags.resume is not None:
+        raise UsageError("--autoresume goes on with the run at --out", "as in: --out FOLDER --autoresume")
+    if (flags.out / STATUS).exists():
+        given = {name: value for name, value in flags.own.items() if name in _OF_A_RESUMED}
+        return Flags(given=given, resume=str(flags.out.absolute()), output=flags.output)
+    forget_beginning(flags.out)
+    return flags
 
 
 def _resumed(flags: Flags, here: Here) -> Session:

@@ -36,6 +36,10 @@ class Together:
     tensor_parallel: int = 1
     ranks: Ranks | None = None
 
+    def of_job(self) -> dict[str, int]:
+        """As a job has it."""
+        return {"workers": self.workers, "devices": self.devices, "tensor_parallel": self.tensor_parallel}
+
     @property
     def replicas(self) -> int:
         """Copies of the model."""
@@ -95,9 +99,7 @@ def shared_anew(job: Train, together: Together) -> Train:
     micro = next(size for size in range(min(most, each), 0, -1) if each % size == 0)
     return msgspec.structs.replace(
         job,
-        workers=together.workers,
-        devices=together.devices,
-        tensor_parallel=together.tensor_parallel,
+        **together.of_job(),
         micro_batch=micro,
     )
 

@@ -17,17 +17,19 @@ import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, REQUEST, put, writing
+from zenplan.adapters.run_folder.folder import CHECKPOINTS, ENDPOINT, METRICS, REQUEST, put, writing
 from zenplan.adapters.run_folder.lines import read_metrics
+from zenplan.adapters.run_folder.orders import stop_orders
 from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
-from zenplan.adapters.workers.ranks import environments_of, free_address, run_ranks
+from zenplan.adapters.workers.ranks import environment_of, environments_of, free_address, run_ranks
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
+from zenplan.commands.train.data import left_out
 from zenplan.commands.train.ending import came_out, keep
 from zenplan.commands.train.predict import World, before_the_run, spaced, tariff_of
 from zenplan.commands.train.screen import Screen
-from zenplan.commands.train.stopping import DIVERGED, ENDS, SIGINT, signals
+from zenplan.commands.train.stopping import DIVERGED, ENDS, ORDERED, SIGINT, signals
 from zenplan.commands.train.supervise import Supervisor
 from zenplan.commands.train.tracking import Followers, tracked_run
 from zenplan.domain.hardware.device import Device, Profile
@@ -108,10 +110,12 @@ def train(
         supervisor = _begun(asked, world, place, screen, began_s)
         supervisor.judge = judge or supervisor.judge
         supervisor.heard = heard or supervisor.heard
-        supervisor.signal = stack.enter_context(signals())
+        signal, ordered = stack.enter_context(signals()), stack.enter_context(stop_orders(place.folder))
+        supervisor.signal = lambda: signal() or (ORDERED if ordered() else "")
         supervisor.notice = stack.enter_context(preemption())
         supervisor.gpu = stack.enter_context(_watched(asked, profile))
         stack.callback(supervisor.close)
+        supervisor.endpoint = stack.enter_context(_endpoint(asked, place.folder, screen))
         supervisor.followers = Followers.of(trackers, tracked_run(asked, place.id, place.resumed is not None))
         ended, error = _run(supervisor, engine, lock)
         return _over(supervisor, ended, error, baselines or {})
@@ -133,6 +137,8 @@ def dry_run(
         folder: of a run that is thrown away.
     """
     if not _rehearses(asked, world):
+        if line := left_out(asked.data):
+            screen.tell("data", line, {})
         return _before(asked, world, began_s)
     with ExitStack() as stack:
         lock = stack.enter_context(writing(folder, True))
@@ -205,6 +211,8 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
         supervisor.keep_prediction(prediction)
     supervisor.keep_job(supervisor.asked)
     supervisor.write_status()
+    if line := left_out(asked.data):
+        supervisor.say("data", line, {})
     return supervisor
 
 
@@ -228,7 +236,11 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
     asked, limits = supervisor.asked, Limits(time_s=math.inf)
     job, command = msgspec.structs.replace(asked.job, ranks=asked.ranks), engine.worker()
     if asked.ranks is not None or job.workers == 1:
-        environment = measuring_environment(job.device, job.threads, os.environ)
+        environment = (
+            measuring_environment(job.device, job.threads, os.environ)
+            if asked.ranks is None
+            else environment_of(job.device, job.threads, job.devices, asked.ranks, os.environ)
+        )
         return run_job(
             job,
             asked.backend,
@@ -304,6 +316,20 @@ def _end(supervisor: Supervisor, ended: Ended | None, error: ZenplanError | None
     reason = ended.reason if ended is not None else supervisor.stopping
     state, code = ENDS.get(reason, (STOPPED, 1))
     return state, reason, code, ""
+
+
+@contextmanager
+def _endpoint(asked: Asked, folder: Path, screen: Screen) -> Iterator[Callable[[], str]]:
+    """Says once why the run cannot be watched over HTTP any more, where that was asked for."""
+    if asked.endpoint is None:
+        yield lambda: ""
+        return
+    from zenplan.adapters.serving.run_endpoint import watchable
+
+    with watchable(asked.endpoint, folder) as endpoint:
+        where = folder / ENDPOINT
+        screen.tell("endpoint", f"watched at {endpoint.url}; its token is in {where}", {"url": endpoint.url})
+        yield endpoint.failure
 
 
 @contextmanager

@@ -41,7 +41,14 @@ class RankWatch:
     ranks: dict[int, RankState] = field(default_factory=dict)
 
     def heard(self, rank: int, host: str, done: int, busy_s: float | None, now_s: float) -> None:
-        """A worker told of itself, or was told of."""
+        """A worker told of itself, or was told of.
+
+        Args:
+            rank, host: which, and its machine.
+            done: steps of which its own part is done.
+            busy_s: seconds of its own part of a step; None where it told none.
+            now_s: of one clock.
+        """
         state = self.ranks.setdefault(rank, RankState(host, now_s, now_s))
         state.heard_s = now_s
         if done > state.done:

@@ -302,6 +302,11 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     ranks: Ranks | None = None
 
     @property
+    def several(self) -> bool:
+        """Whether several workers or devices train it."""
+        return self.workers * self.devices > 1
+
+    @property
     def replicas(self) -> int:
         """Copies of the model that are trained, each on its share of a batch."""
         return max(1, self.workers * self.devices // self.tensor_parallel)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -129,22 +129,14 @@ class Run:
         trainee = build(job, data, events)
         samples = _samples(job, data, trainee.length)
         order = Order(samples=samples[TRAIN].count, batch=job.batch, seed=job.seed)
-        settings, machine = _settings(job, data), _machine(trainee)
-        hosts = () if group.size == 1 else introduced(group, job, _settings(own, data) | machine)
-        if group is not ALONE:
+        machine = _machine(trainee)
+        hosts = _looked_at(group, job, order, _settings(own, data) | _software(machine))
+        if job.several:
             machine |= {"workers": f"{job.workers} of {job.devices} device(s)"}
-            check_batch(group, job, order.numbers(0))
         if group.rank == 0:
             events.send(trainee.machine)
         say = partial(_say if group.rank == 0 else _say_the_end, events, wishes)
-        state = State(
-            step=0,
-            job=settings,
-            machine=machine,
-            micro_batch=job.micro_batch,
-            variables=trainee.variables,
-        )
-
+        begun: dict[str, Any] = {"job": _settings(job, data), "machine": machine, "variables": trainee.variables}
         loop = Loop(
             job=job,
             trainee=trainee,
@@ -154,7 +146,7 @@ class Run:
             checkpoints=checkpoints,
             wishes=wishes if group.size == 1 else AgreedWishes(wishes, group, say),
             say=say,
-            state=state,
+            state=State(step=0, micro_batch=job.micro_batch, **begun),
             micro_batch=job.micro_batch,
         )
         run = cls(job=job, loop=loop, events=events, start=start, memory=memory, before=before, hosts=hosts)
@@ -435,6 +427,20 @@ def _settings(job: Train, data: Prepared) -> dict[str, str]:
     if job.quantize:
         settings["quantize"] = job.quantize
     return settings | ({} if job.optimizer.schedule == "constant" else {"steps": str(job.steps)})
+
+
+def _looked_at(group: Group, job: Train, order: Order, settings: Mapping[str, str]) -> tuple[str, ...]:
+    """Machines of several workers, which are about to do the same, each with its share of a batch."""
+    if group is ALONE:
+        return ()
+    hosts = introduced(group, job, settings) if group.size > 1 else ()
+    check_batch(group, job, order.numbers(0))
+    return hosts
+
+
+def _software(machine: Mapping[str, str]) -> dict[str, str]:
+    """What of a machine must be the same where several train together: threads and devices may differ."""
+    return {name: value for name, value in machine.items() if name not in ("threads", "device")}
 
 
 def _machine(trainee: Trainee) -> dict[str, str]:
