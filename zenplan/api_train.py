@@ -21,6 +21,7 @@ def train(
     text_column: str | None = None,
     tokenizer: File | None = None,
     label: str | None = None,
+    features: Names | None = None,
     ids: Names | None = None,
     vocabulary: Number | None = None,
     epochs: Number | None = None,
@@ -85,7 +86,7 @@ def train(
         request: a TOML file of these arguments, in its tables; those given beside it come first. ``[search]`` in it asks
             for several runs.
         data: a file or a folder; a prepared one is taken as it is.
-        text_column, tokenizer, label, ids, vocabulary: how data are prepared, as for ``prepare_data``.
+        text_column, tokenizer, label, features, ids, vocabulary: how data are prepared, as for ``prepare_data``.
         epochs: passes over the data; or ``steps`` of the run.
         seq_len, image_size: sizes of a sample.
         batch: samples of a step.

@@ -424,3 +424,18 @@ def test_a_run_whose_files_are_spoiled_costs_no_other(text: str, trainer: Any) -
     assert "decoder" in out
     code, _, err = trainer("runs", "show", id)
     assert (code, err.startswith("error: ")) == (1, True)
+
+
+def test_what_of_the_data_is_not_learned_from_is_said(trainer: Any) -> None:
+    card = {"schema": "zenplan.data_card/1", "source": "t.csv", "kind": "arrays", "what": "rows", "files": 1}
+    counts = {"read_bytes": 9, "records": 40, "seed": 0, "cpu_s": 0.0, "wall_s": 0.0}
+    more = {"split_by": "record", "version": "1", "fingerprint": "0", "parts": [], "unused": ["income"]}
+    dropped = [{"what": "records", "why": "without a label", "count": 3, "example": "line 7"}]
+    card_file = trainer.folder / "data" / "card.json"
+    card_file.write_text(json.dumps({**card, **counts, **more, "unused_numbers": ["income"], "dropped": dropped}))
+    code, out, err = trainer.train(steps=10)
+    assert code == 0
+    for said in (out, err):
+        assert "income" in said
+        assert "3 records" in " ".join(said.split())
+    assert any("income" in note for note in trainer.json("result.json")["notes"])

@@ -15,9 +15,11 @@ from zenplan.worker.protocol import Ranks, Train
 NAMES: Final = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 # Between the start of the first and of the last, which may have to load an image or prepare the data.
 WAIT_S: Final = 300.0
+_MOST_DIGITS: Final = 9
 _CAN: Final = {
     "jax": "workers, devices and matrices divided over them",
     "torch": "workers with a device each",
+    "tensorflow": "devices of one worker",
 }
 
 
@@ -71,6 +73,10 @@ def together_of(given: Mapping[str, Any], backend: str, environ: Mapping[str, st
                 "leave --workers out: the launcher says it",
             )
         workers = ranks.size
+        if backend == "torch" and devices > 1:
+            raise UsageError(
+                f"PyTorch has a device a worker, not {devices}", "let the launcher start a worker for each device"
+            )
     elif backend == "torch" and devices > 1:
         # PyTorch has a process for each device.
         if workers not in (1, devices):
@@ -86,7 +92,8 @@ def together_of(given: Mapping[str, Any], backend: str, environ: Mapping[str, st
 
 def shared_anew(job: Train, together: Together) -> Train:
     """The job of a run that is gone on with on another number of workers: micro-batches as large as they were at most."""
-    if (job.workers, job.devices) == (together.workers, together.devices):
+    now = (together.workers, together.devices, together.tensor_parallel)
+    if (job.workers, job.devices, job.tensor_parallel) == now:
         return job
     each, replicas = job.batch // together.replicas, together.replicas
     if job.batch % replicas:
@@ -110,6 +117,11 @@ def _check(found: Together, backend: str) -> None:
     if backend not in _CAN:
         can = "; ".join(f"{name}: {what}" for name, what in _CAN.items())
         raise UsageError(f"{backend} does not train on several workers or devices here", f"what does: {can}")
+    if found.workers > 1 and backend == "tensorflow":
+        raise UsageError(
+            "tensorflow trains on the devices of one worker, and not on several workers here",
+            f"--devices without --workers; or --backend jax (or torch) with --workers {found.workers}",
+        )
     if found.tensor_parallel > 1 and backend != "jax":
         raise UsageError(
             f"Keras on {backend} accepts matrices that are divided over devices, and divides none", "--backend jax does"
@@ -131,19 +143,22 @@ def ranks_of(environ: Mapping[str, str], wait_s: float = WAIT_S) -> Ranks | None
         UsageError: some of them are missing, or cannot be.
     """
     there = {name: environ[name] for name in NAMES if environ.get(name)}
-    if "RANK" not in there or there.get("WORLD_SIZE") in (None, "1"):
+    size = _whole("WORLD_SIZE", there["WORLD_SIZE"]) if "WORLD_SIZE" in there else None
+    if size == 1 or not {"RANK", "WORLD_SIZE"} & there.keys():
         return None
     missing = [name for name in NAMES if name not in there]
     if missing:
+        # One that does not know of the others would train all by itself, and so would each of them.
         raise UsageError(
-            f"RANK is set, and {', '.join(missing)} not: where do the workers meet?",
-            "a launcher sets all five; unset RANK for a run of one worker",
+            f"{' and '.join(there)} are set, and {', '.join(missing)} not: where do the workers meet?",
+            "a launcher sets all five; unset RANK and WORLD_SIZE for a run of one worker",
         )
     numbers = {name: _whole(name, there[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")}
-    if numbers["RANK"] >= numbers["WORLD_SIZE"]:
-        raise UsageError(
-            f"RANK={numbers['RANK']} is not below WORLD_SIZE={numbers['WORLD_SIZE']}", "ranks count from 0"
-        )
+    for name in ("RANK", "LOCAL_RANK"):
+        if numbers[name] >= numbers["WORLD_SIZE"]:
+            raise UsageError(
+                f"{name}={numbers[name]} is not below WORLD_SIZE={numbers['WORLD_SIZE']}", "ranks count from 0"
+            )
     if not 0 < numbers["MASTER_PORT"] < 2**16:
         raise UsageError(f"MASTER_PORT={numbers['MASTER_PORT']} is no port", "as in: 29500")
     return Ranks(
@@ -156,6 +171,6 @@ def ranks_of(environ: Mapping[str, str], wait_s: float = WAIT_S) -> Ranks | None
 
 
 def _whole(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise UsageError(f"{name} is '{text}'", "a whole number, as a launcher sets it")
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
+        raise UsageError(f"{name} is '{text[:40]}'", "a whole number, as a launcher sets it")
     return int(text)

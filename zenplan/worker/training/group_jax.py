@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,6 +38,10 @@ class JaxGroup:
     mesh: Any
     pace: Pace = field(default_factory=lambda: Pace(by_cpu=True))
 
+    def scope(self) -> AbstractContextManager[Any]:
+        """As of ``Group``."""
+        return nullcontext()
+
     def told(self, text: str) -> str:
         """As of ``Group``."""
         if self.size == 1:
@@ -54,12 +59,11 @@ class JaxGroup:
 
     def held(self, weights: Sequence[Any]) -> tuple[int, int]:
         """As of ``Group``."""
-        here, own = 0, 0
-        for array in weights:
-            shards = array.addressable_shards
-            here += sum({str(each.index): each.data.size for each in shards}.values())
-            own += sum(each.data.size for each in shards if each.replica_id == 0)
-        return here, own
+        shards = [each for array in weights for each in array.addressable_shards]
+        on: Counter[Any] = Counter()
+        for each in shards:
+            on[each.device] += each.data.size
+        return max(on.values(), default=0), sum(each.data.size for each in shards if each.replica_id == 0)
 
     def layout(self, shape: Sequence[int]) -> Any:
         """How an array of the state is laid out: a matrix is divided by its last axis, where that can be; all else is on
@@ -84,6 +88,14 @@ def whole(array: Any) -> Array:
     if array.is_fully_replicated or array.is_fully_addressable:
         return np.asarray(array.addressable_data(0) if array.is_fully_replicated else array)
     return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+
+def copies(array: Any) -> list[list[Array]]:
+    """Of each part of an array, what devices of this worker have of it."""
+    parts: dict[str, list[Array]] = {}
+    for each in array.addressable_shards:
+        parts.setdefault(str(each.index), []).append(np.asarray(each.data))
+    return list(parts.values())
 
 
 @contextmanager

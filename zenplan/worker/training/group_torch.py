@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -42,6 +42,10 @@ class TorchGroup:
     share: Share
     control: Any
     pace: Pace = field(default_factory=Pace)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """As of ``Group``."""
+        return nullcontext()
 
     def told(self, text: str) -> str:
         """As of ``Group``."""
