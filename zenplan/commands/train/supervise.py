@@ -22,6 +22,7 @@ from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.document import prediction_document
 from zenplan.commands.train.drifts import Drifts, cores_of
 from zenplan.commands.train.kept_steps import KeptSteps
+from zenplan.commands.train.notices import of_ready
 from zenplan.commands.train.predict import (
     World,
     after_the_rehearsal,
@@ -154,14 +155,8 @@ class Supervisor:
         usd_per_h = self.asked.usd_per_h or self.status.usd_per_h
         self.status = replace(self.status, step=event.step, checkpoint=event.step, usd_per_h=usd_per_h)
         self._saved_before = self.status.checkpoints
-        for each in event.passed:
-            self.say("passed", f"a checkpoint is not good, and passed over: {each}", {})
-        if event.step:
-            how = "bit for bit" if event.exact else f"not bit for bit: {'; '.join(event.differs)}"
-            self.say("resumed", f"goes on from step {event.step:,}, {how}", {"step": event.step, "exact": event.exact})
-        if event.micro_batch != self.asked.job.micro_batch:
-            text = f"micro-batch {event.micro_batch:,}, as memory allows"
-            self.say("changed", text, {"what": "micro_batch", "value": event.micro_batch})
+        for name, text, values in of_ready(event, self.asked.job):
+            self.say(name, text, values)
         self.write_status()
 
     def _open_metrics(self, step: int) -> None:

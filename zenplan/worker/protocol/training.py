@@ -35,6 +35,8 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
         micro_batch: samples, as it is after what memory allowed.
         samples: of a pass over the training data. tokens_per_sample: None where they are not of tokens.
         hosts: names of the machines that it trains on.
+        own: variables of layers, such as means of batches, of which each replica keeps that of its part of a batch: the
+            loss is not that of one replica with the whole batch. Their mean over the replicas is kept and evaluated.
     """
 
     parameters: Whole
@@ -48,6 +50,7 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     samples: Whole
     tokens_per_sample: Whole | None = None
     hosts: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 class Rehearsed(Event, frozen=True, kw_only=True, tag="rehearsed"):
