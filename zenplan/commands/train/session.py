@@ -169,7 +169,7 @@ def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
     compiled = flags.compiled if flags.compiled is not None else both.pop("compiled", None)
     given, request, settings = _parsed(both, options, both.get("precision"), flags.output)
     engine = _engine(given.get("backend"), here.plugins)
-    together = together_of(given, engine.name, os.environ)
+    together = together_of(given, engine, os.environ)
     cores = int(here.profile.host.usable_cores or 1) or 1
     shared = max(1, cores // together.workers) if together.workers > 1 else None
     how = how_of(
@@ -251,11 +251,12 @@ def _resumed(flags: Flags, here: Here) -> Session:
         "tensor_parallel": job.tensor_parallel,
         **parsed_train(flags.own),
     }
-    together = together_of(now, status.backend, os.environ)
+    engine = _engine(status.backend, here.plugins)
+    together = together_of(now, engine, os.environ)
     asked = asked_run(given, request, _data(both, flags, here), how, status.backend, "", together)
     asked = replace(asked, job=shared_anew(resumed_job(job, folder), together))
     place = Place(id=status.id, folder=folder, resumed=(status, read_prediction(folder)))
-    return _session(asked, place, _engine(status.backend, here.plugins), here, settings["format"])
+    return _session(asked, place, engine, here, settings["format"])
 
 
 def _baselines(asked: Asked, here: Here) -> dict[str, dict[str, float]]:
