@@ -21,6 +21,7 @@ def train(
     text_column: str | None = None,
     tokenizer: File | None = None,
     label: str | None = None,
+    features: Names | None = None,
     ids: Names | None = None,
     vocabulary: Number | None = None,
     epochs: Number | None = None,
@@ -70,6 +71,7 @@ def train(
     tracker: str | None = None,
     resume: File | None = None,
     out: File | None = None,
+    autoresume: bool = False,
     progress: Callable[[float, str], None] | None = None,
 ) -> TrainedRun:
     """Train a model, and return what came out beside what was predicted. As ``zenplan train``.
@@ -83,7 +85,7 @@ def train(
         request: a TOML file of these arguments, in its tables; those given beside it come first. ``[search]`` in it asks
             for several runs.
         data: a file or a folder; a prepared one is taken as it is.
-        text_column, tokenizer, label, ids, vocabulary: how data are prepared, as for ``prepare_data``.
+        text_column, tokenizer, label, features, ids, vocabulary: how data are prepared, as for ``prepare_data``.
         epochs: passes over the data; or ``steps`` of the run.
         seq_len, image_size: sizes of a sample.
         batch: samples of a step.
@@ -120,6 +122,7 @@ def train(
         tracker: what follows the run: tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.
         resume: a run to go on with, by its id or folder.
         out: the run's folder, or the search's; None for one of its own.
+        autoresume: go on with the run at ``out``, where one was begun there.
         progress: called with the share that is done, 0 to 1, and a line.
 
     Raises:
@@ -130,7 +133,7 @@ def train(
     given = flags({name: value for name, value in locals().items() if name not in ("options", "request", "progress")})
     from zenplan.commands.train.from_python import trained
 
-    came = trained(given, request, options or {}, compiled, progress)
+    came = trained(given, request, options or {}, compiled, progress, autoresume)
     if came.trials is None:
         return result(TrainedRun, came.result, folder=came.folder)
     return result(SearchedRun, came.result, folder=came.folder, trials=came.trials, search_folder=came.search_folder)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from zenplan.domain.launch.job import LaunchJob, Submission
 from zenplan.domain.market.offer import PriceTable
 from zenplan.domain.measured.tracked_run import TrackedRun
 from zenplan.domain.model.workload import Workload
@@ -128,3 +129,18 @@ class Tracker(Protocol):
 
     def start(self, run: TrackedRun) -> Tracking:
         """Follow that run. Raises ``errors.UsageError``: what it needs is not installed or not set up."""
+
+
+@runtime_checkable
+class Launcher(Protocol):
+    """A cluster or a cloud that runs a job on many machines, from files of its own."""
+
+    @property
+    def name(self) -> str:
+        """The system's name, as in ``--on``."""
+
+    def write(self, job: LaunchJob) -> Mapping[str, str]:
+        """The system's files: the name of each, and all of its text. Raises ``errors.UsageError``: it cannot run that."""
+
+    def submit(self, job: LaunchJob) -> Submission:
+        """The command of its own client that takes those files."""

@@ -18,6 +18,7 @@ from typing import Any, Protocol, get_type_hints
 import pytest
 
 import zenplan.plugins
+from zenplan.domain.launch.job import Submission
 from zenplan.domain.market.offer import PriceTable
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.several import Several
@@ -468,7 +469,8 @@ def test_what_is_asked_of_an_item_is_what_its_protocol_has() -> None:
                 assert get_type_hints(member.fget)["return"] is str
             else:
                 returned = get_type_hints(member)["return"]
-                assert returned in (str, PriceTable, Workload, Tracking, Iterable[str], Sequence[str]), name
+                nouns = (PriceTable, Workload, Tracking, Submission)
+                assert returned in (str, *nouns, Iterable[str], Sequence[str], Mapping[str, str]), name
 
 
 def test_every_hook_of_the_specification_has_a_kind() -> None:

@@ -22,7 +22,7 @@ from zenplan.errors import (
     nearest,
 )
 from zenplan.plugins.guard import Outcome, attempt, one_line
-from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily, several_of
+from zenplan.protocols import Engine, Exporter, Launcher, PriceProvider, Tracker, WorkloadFamily, several_of
 from zenplan.version import API
 
 MOST_ITEMS: Final = 10_000
@@ -35,6 +35,7 @@ KINDS: Final[Mapping[str, tuple[str, type]]] = {
     "zenplan_engines": ("engine", Engine),
     "zenplan_exporters": ("exporter", Exporter),
     "zenplan_trackers": ("tracker", Tracker),
+    "zenplan_launchers": ("launcher", Launcher),
 }
 
 # What is asked of a network has longer than what is at hand: it has time-outs of its own.
@@ -238,12 +239,22 @@ class Guarded(Generic[T]):
         if returns is str and isinstance(value, str):
             # A report has many lines, and may be long.
             return str.__str__(value)
+        if returns == Mapping[str, str] and isinstance(value, Mapping):
+            return _files(value)
         value = owned(value, returns)
         if getattr(value, "provider", self.name) != self.name:
             raise DataError(f"it returned the table of {value.provider!r}")
         if get_origin(returns) is Sequence and not value:
             raise DataError("it returned nothing")
         return value
+
+
+def _files(value: Mapping[Any, Any]) -> dict[str, str]:
+    """Names with whole texts of files. Raises DataError: something else."""
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise DataError(f"the text of {one_line(str(name))} is a {type(text).__name__}")
+    return {_name(name, "a file"): str.__str__(text) for name, text in value.items()}
 
 
 def _plain(error: ZenplanError) -> ZenplanError:

@@ -85,8 +85,9 @@ def main() -> None:
     batcher.seen = service.saw
     gate = Gate(body_bytes=20_000, body_s=0.5, token=WISHES.get("token", ""))
     told = Told(ready=lambda: say(str(bound.getsockname()[1])), line=say, status=lambda: say("status"), every_s=0.0)
+    tls = tuple(WISHES["tls"]) if "tls" in WISHES else None
     try:
-        cut = serve(app_of(service, gate, say), service, bound, WISHES.get("drain_s", 10.0), told)
+        cut = serve(app_of(service, gate, say), service, bound, WISHES.get("drain_s", 10.0), told, tls)
     except ZenplanError as error:
         sys.exit(error.message)
     say(f"cut {cut}")

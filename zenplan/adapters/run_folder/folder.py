@@ -99,6 +99,22 @@ def _take(descriptor: int, path: Path, wait_s: float, tell: Callable[[], None] |
         time.sleep(_LOOK_S)
 
 
+def forget_beginning(path: Path) -> None:
+    """Take away what is in a folder whose run was killed before its first status: there is nothing to go on with.
+
+    Raises:
+        ZenplanError: it cannot be written.
+    """
+    try:
+        left = [each for each in path.iterdir() if each.name != LOCK and not each.name.startswith(DRAFT)]
+        if [each.name for each in left] == [REQUEST] and not is_held(path):
+            left[0].unlink(missing_ok=True)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def is_held(path: Path) -> bool:
     """Whether a process, or its worker, is at the run."""
     try:

@@ -50,8 +50,21 @@ class Told:
     every_s: float = 10.0
 
 
-def serve(app: ASGIApp, service: Service, bound: socket.socket, drain_s: float, told: Told) -> int | None:
+def serve(
+    app: ASGIApp,
+    service: Service,
+    bound: socket.socket,
+    drain_s: float,
+    told: Told,
+    tls: tuple[str, str] | None = None,
+) -> int | None:
     """Answer requests until a signal comes.
+
+    Args:
+        app: that answers, for the service; bound: the socket.
+        drain_s: that requests in flight have after a signal.
+        told: what is told of it.
+        tls: files of a certificate and its key; None for plain HTTP.
 
     Returns:
         The signal, where requests were cut off after ``drain_s``; None where each had its answer.
@@ -61,11 +74,11 @@ def serve(app: ASGIApp, service: Service, bound: socket.socket, drain_s: float, 
     """
     # A request takes three quarters of the processor's time that it takes on Python's own loop.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(app, service, bound, drain_s, told))
+        return runner.run(_serve(_Server(_config(app, service, drain_s, tls)), service, bound, told))
 
 
-async def _serve(app: ASGIApp, service: Service, bound: socket.socket, drain_s: float, told: Told) -> int | None:
-    server, came = _Server(_config(app, service, drain_s)), list[int]()
+async def _serve(server: _Server, service: Service, bound: socket.socket, told: Told) -> int | None:
+    came = list[int]()
     loop = asyncio.get_running_loop()
 
     def leave(number: int) -> None:
@@ -98,7 +111,7 @@ async def _serve(app: ASGIApp, service: Service, bound: socket.socket, drain_s: 
     return came[0] if came and cut else None
 
 
-def _config(app: ASGIApp, service: Service, drain_s: float) -> uvicorn.Config:
+def _config(app: ASGIApp, service: Service, drain_s: float, tls: tuple[str, str] | None) -> uvicorn.Config:
     most = service.batcher.most_waiting + 256
     return uvicorn.Config(
         app,
@@ -113,6 +126,8 @@ def _config(app: ASGIApp, service: Service, drain_s: float) -> uvicorn.Config:
         timeout_graceful_shutdown=max(1, round(drain_s)),
         backlog=_BACKLOG,
         limit_concurrency=most,
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
     )
 
 

@@ -37,7 +37,7 @@ def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Scr
     service = service_of(run, wanted, backend, screen)
     bound = listening(wanted.host, wanted.port)
     host, port = bound.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    url = f"http{'s' if wanted.tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
     gate = Gate(body_bytes=int(wanted.max_body_bytes), body_s=wanted.body_s, token=wanted.token)
     told = Told(
         ready=lambda: screen.ready(service, url, bool(wanted.token)),
@@ -45,7 +45,7 @@ def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Scr
         status=lambda: screen.status(service),
     )
     with bound:
-        return serve(app_of(service, gate, screen.line), service, bound, wanted.drain_s, told)
+        return serve(app_of(service, gate, screen.line), service, bound, wanted.drain_s, told, wanted.tls)
 
 
 def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Screen) -> Service:

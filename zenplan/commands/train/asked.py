@@ -17,7 +17,7 @@ from zenplan.adapters.serving.endpoint_place import EndpointPlace
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.counting import keras_model
 from zenplan.commands.shared.options import GROUPS, Flag
-from zenplan.commands.train.data import Prepared
+from zenplan.commands.train.data import Prepared, left_out
 from zenplan.commands.train.flags import BY_NAME, OPTIONS, TABLE
 from zenplan.commands.train.kinds import Kind, kind_of
 from zenplan.commands.train.together import ONE, Together
@@ -262,7 +262,8 @@ def _check_sizes(data: Prepared, batch: int, micro: int, samples: int, replicas:
         raise UsageError(f"there is nothing to train on in {data.folder}", "prepare more data")
     if batch > samples:
         raise UsageError(
-            f"a batch of {batch:,} is more than the {units.many(samples, 'sample')} to train on", f"--batch {samples}"
+            f"a batch of {batch:,} is more than the {units.many(samples, 'sample')} to train on",
+            f"--batch {samples}{f', or more data. {line}' if (line := left_out(data)) else ''}",
         )
 
 

@@ -12,10 +12,11 @@ from typing import Any, Final, Literal
 import msgspec
 
 from zenplan import documents
+from zenplan.adapters.corpus.prepared import read_card
 from zenplan.adapters.corpus.sources import PYTHON
 from zenplan.adapters.files.regular_file import read_text
 from zenplan.commands.train.kinds import KINDS
-from zenplan.errors import InputFileError, UsageError
+from zenplan.errors import DataError, InputFileError, UsageError
 
 DATA: Final = "data.json"
 _LOOK_S: Final = 0.5
@@ -159,3 +160,11 @@ def read_prepared(path: Path) -> Prepared:
             if not (path / file).is_file():
                 raise InputFileError(f"{what}: {file} is not there", "prepare them anew")
     return msgspec.structs.replace(found, folder=str(path.absolute()))
+
+
+def left_out(data: Prepared) -> str:
+    """Which columns and records of the data are not learned from, in a line; empty where all are, or nobody knows."""
+    try:
+        return read_card(Path(data.folder)).left_out.removesuffix(".")
+    except (InputFileError, DataError):
+        return ""

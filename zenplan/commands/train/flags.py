@@ -125,7 +125,7 @@ TRAIN: Final = tuple(
 )
 BY_NAME: Final = {flag.name: flag for flag in TRAIN}
 # Of a request, what a run takes: its data, its step, and what an hour costs.
-_OF_DATA: Final = ("label", "ids", "vocabulary")
+_OF_DATA: Final = ("label", "features", "ids", "vocabulary")
 _SAID: Final = {
     "data": "Text, JSONL, Parquet, CSV, images or arrays, a file or a folder; one that is prepared; or python-library.",
     "tokenizer": "A tokenizer.json, in place of one that is trained.",
@@ -165,6 +165,7 @@ class Flags:
     compiled: bool | None = None
     resume: str | None = None
     out: Path | None = None
+    autoresume: bool = False
     dry_run: bool = False
     demo: bool = False
     output: str | None = None

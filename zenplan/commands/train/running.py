@@ -14,7 +14,7 @@ from zenplan.commands.train.flags import Flags
 from zenplan.commands.train.report import prediction_report, train_report
 from zenplan.commands.train.screen import JsonLines, shown
 from zenplan.commands.train.search.table import has_search
-from zenplan.commands.train.session import Session, session_of
+from zenplan.commands.train.session import Session, finished_at, session_of
 from zenplan.commands.train.stopping import ENDS
 from zenplan.commands.train.together import ranks_of
 from zenplan.commands.train.use_case import Outcome, resumable
@@ -29,6 +29,9 @@ def run(flags: Flags) -> int:
         from zenplan.commands.train.search.running import run_search
 
         return run_search(flags.file, flags)
+    if flags.autoresume and (over := finished_at(flags.out)):
+        write(sys.stdout, f"run {over} is finished\n")
+        return 0
     began_s = start.began_s()
     ranks = ranks_of(os.environ)
     if ranks is not None and flags.out is None and flags.resume is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zenplan.adapters.files.weights import check_weights
-from zenplan.adapters.run_folder.folder import JOB, REQUEST, take
+from zenplan.adapters.run_folder.folder import JOB, REQUEST, STATUS, forget_beginning, take
 from zenplan.adapters.run_folder.place import find_run, new_id, runs_folder
 from zenplan.adapters.settings.settings import Settings
 from zenplan.adapters.workers.process import BACKENDS
@@ -120,6 +120,8 @@ def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any, 
     Raises:
         UsageError: something of it is wrong, or does not go together; DataError: there is nothing to train on.
     """
+    if flags.autoresume:
+        flags = _autoresumed(flags)
     sheets = catalogue(plugins)
     profile = profile_of(sheets)[0]
     here = Here(profile=profile, sheets=sheets, plugins=plugins, warn=warn, show=show, tell=tell, began_s=began_s)
@@ -224,6 +226,29 @@ def _data(both: Mapping[str, Any], flags: Flags, here: Here) -> Prepared:
         **{name: value for name, value in flags.own.items() if name in names},
     }
     return prepared_data(both, settings, here.show)
+
+
+def finished_at(folder: Path | None) -> str:
+    """The id of the run in that folder, once it is finished; else empty."""
+    if folder is None or not (folder / STATUS).exists():
+        return ""
+    status, _ = standing(folder)
+    return status.id if status.state == FINISHED else ""
+
+
+def _autoresumed(flags: Flags) -> Flags:
+    """What begins the run, or goes on with the one that is at its folder: as that was begun, and only its limits anew.
+
+    Raises:
+        UsageError: no folder is named.
+    """
+    if flags.out is None or flags.resume is not None:
+        raise UsageError("--autoresume goes on with the run at --out", "as in: --out FOLDER --autoresume")
+    if (flags.out / STATUS).exists():
+        given = {name: value for name, value in flags.own.items() if name in _OF_A_RESUMED}
+        return Flags(given=given, resume=str(flags.out.absolute()), output=flags.output)
+    forget_beginning(flags.out)
+    return flags
 
 
 def _resumed(flags: Flags, here: Here) -> Session:

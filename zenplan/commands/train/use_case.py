@@ -26,6 +26,7 @@ from zenplan.adapters.workers.process import Limits, measuring_environment, run_
 from zenplan.adapters.workers.ranks import environment_of, environments_of, free_address, run_ranks
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
+from zenplan.commands.train.data import left_out
 from zenplan.commands.train.ending import came_out, keep
 from zenplan.commands.train.predict import World, before_the_run, spaced, tariff_of
 from zenplan.commands.train.screen import Screen
@@ -137,6 +138,8 @@ def dry_run(
         folder: of a run that is thrown away.
     """
     if not _rehearses(asked, world):
+        if line := left_out(asked.data):
+            screen.tell("data", line, {})
         return _before(asked, world, began_s)
     with ExitStack() as stack:
         lock = stack.enter_context(writing(folder, True))
@@ -209,6 +212,8 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
         supervisor.keep_prediction(prediction)
     supervisor.keep_job(supervisor.asked)
     supervisor.write_status()
+    if line := left_out(asked.data):
+        supervisor.say("data", line, {})
     return supervisor
 
 
