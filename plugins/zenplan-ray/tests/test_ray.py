@@ -82,8 +82,7 @@ def ranks_of(session: int) -> list[int]:
 
 
 def left_behind() -> set[str]:
-    temporary = Path(tempfile.gettempdir())
-    return {str(each) for folder in (temporary, Path("/tmp")) for each in folder.glob("ray*")}
+    return {str(each) for each in Path(tempfile.gettempdir()).glob("ray*")}
 
 
 def of(events: list[Event], kind: type[Event]) -> list[Any]:
