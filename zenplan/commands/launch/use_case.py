@@ -70,7 +70,7 @@ def _job(
     asked: Asked, plan: Planned, trained: Trained, engine: Engine, sheet: Accelerator | None, folder: Path
 ) -> LaunchJob:
     device = None if sheet is not None and sheet.threads is not None else sheet
-    _check(plan, trained)
+    _check(plan, trained, engine)
     hours = _hours(asked, plan, trained)
     usd = asked.max_usd or _least(trained.max_usd, plan.max_usd)
     name = asked.name or _label(plan.name or trained.path.stem)
@@ -141,13 +141,11 @@ def _command(
     return tuple(words)
 
 
-def _check(plan: Planned, trained: Trained) -> None:
+def _check(plan: Planned, trained: Trained, engine: Engine) -> None:
     """Raise UsageError where ranks could not train it together: each of them would say the same once it is there."""
     ranks = plan.nodes * plan.node_ranks
     texts = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "there", **dict.fromkeys(("RANK", "LOCAL_RANK"), "0")}
-    together = together_of(
-        {**trained.together, **plan.tensor_parallel}, trained.backend, {**texts, "MASTER_PORT": str(PORT)}
-    )
+    together = together_of({**trained.together, **plan.tensor_parallel}, engine, {**texts, "MASTER_PORT": str(PORT)})
     if together.devices > 1 and ranks > 1:
         raise UsageError(f"{trained.path} has devices, and each of {ranks} ranks has one", "leave devices out")
     if trained.batch is not None and trained.batch % together.replicas:
