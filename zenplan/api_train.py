@@ -40,6 +40,7 @@ def train(
     devices: Number | None = None,
     tensor_parallel: Number | None = None,
     max_restarts: Number | None = None,
+    rendezvous_timeout: str | None = None,
     compiled: bool | None = None,
     steps: Number | None = None,
     micro_batch: Number | None = None,
@@ -101,6 +102,7 @@ def train(
         devices: of this machine that train together.
         tensor_parallel: devices that each matrix is divided over.
         max_restarts: times that workers of which one is lost begin again.
+        rendezvous_timeout: after which a worker that has not come is missing, as in "5min".
         compiled: by XLA or torch.compile, or not; None as is usual for the backend.
         steps: of the run, instead of ``epochs``.
         micro_batch: samples that go through the model at once.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.planning.watch.ranks import SILENT_S, SLOW, RankWatch
+from zenplan.planning.watch.ranks import SILENT_S, SLOW, SLOW_S, RankWatch
 
 
 def watch(*done: int, now_s: float = 0.0, busy_s: tuple[float | None, ...] = ()) -> RankWatch:
@@ -65,7 +65,7 @@ def test_who_gets_on_is_not_behind() -> None:
     assert found.hangs(130.0, 0.1) is None
 
 
-def reports(*seconds: float, count: int = 5) -> RankWatch:
+def reports(*seconds: float, count: int = 12) -> RankWatch:
     found = watch(*(0 for _ in seconds))
     for step in range(count):
         for rank, busy_s in enumerate(seconds):
@@ -80,10 +80,28 @@ def test_one_that_is_slow_time_after_time_is_named() -> None:
 
 def test_a_little_or_for_a_moment_is_not_slow() -> None:
     assert reports(1.0, SLOW, 1.0).slow() is None
-    assert reports(1.0, 2.0, count=4).slow() is None
+    assert reports(1.0, 2.0, count=int(SLOW_S)).slow() is None
     found = reports(1.0, 2.0)
-    found.heard(1, "", 9, 1.0, 9.0)
+    for second in range(12, 16):
+        found.heard(1, "", second, 1.0, float(second))
     assert found.slow() is None
+
+
+def test_of_long_steps_as_many_reports_are_waited_for() -> None:
+    found = RankWatch()
+    for step in range(5):
+        assert found.slow() is None
+        for rank, busy_s in enumerate((30.0, 60.0)):
+            found.heard(rank, "", step, busy_s, 60.0 * step)
+    assert found.slow() == (1, 60.0, 30.0)
+
+
+def test_who_is_only_told_of_by_others_may_be_at_a_long_step() -> None:
+    found = RankWatch()
+    found.heard(1, "far", 3, 25.0, 0.0)
+    for second in range(100):
+        found.heard(0, "near", 3, None, float(second))
+    assert found.hangs(100.0, 30.0) is None
 
 
 def test_of_one_that_has_not_told_how_long_it_takes_nobody_is_slow() -> None:

@@ -92,6 +92,18 @@ def environment_of(device: str, threads: int, devices: int, ranks: Ranks, enviro
     return {**measuring_environment(device, threads, environ), **(_loopback() if near else {}), **gpus}
 
 
+def contract(ranks: Ranks) -> dict[str, str]:
+    """The five variables of a worker, as launchers set them: code of the user's may look at them."""
+    host, _, port = ranks.address.rpartition(":")
+    return {
+        "RANK": str(ranks.rank),
+        "WORLD_SIZE": str(ranks.size),
+        "LOCAL_RANK": str(ranks.local),
+        "MASTER_ADDR": host,
+        "MASTER_PORT": port,
+    }
+
+
 def free_address() -> str:
     """Host and port on this machine that nobody listens at now."""
     with closing(socket.socket()) as found:

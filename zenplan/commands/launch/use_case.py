@@ -136,7 +136,8 @@ def _command(
         words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--max-hours", f"{math.ceil(hours * 1e4) / 1e4:.4f}"]
     words += ["--max-usd", f"{math.ceil(usd * 100) / 100:.2f}"] if usd is not None else []
-    words += ["--usd-per-hour", f"{plan.usd_per_h:.4f}"] if plan.usd_per_h is not None else []
+    # Of one machine: the run counts them.
+    words += ["--usd-per-hour", f"{plan.usd_per_h / plan.nodes:.4f}"] if plan.usd_per_h is not None else []
     return tuple(words)
 
 
@@ -165,8 +166,8 @@ def _differences(plan: Planned, trained: Trained) -> Iterator[str]:
         yield f"the plan is in {plan.precision}, {trained.path} in {precision}"
     if plan.layout is not None and plan.layout.zero > 0:
         yield f"the plan divides what the optimizer holds (ZeRO {plan.layout.zero}); every device of the run holds all"
-    if plan.max_usd is None and trained.max_usd is None:
-        yield "no price is known: nothing but its hours limits what the run costs"
+    if plan.usd_per_h is None and trained.given.get("usd_per_hour") is None:
+        yield "no price of an hour is known: no limit of dollars holds, and that of hours does"
     if trained.backend == _TENSORFLOW and plan.accelerator:
         yield "zenplan[tensorflow] is of processors: --venv names an environment that has CUDA"
 

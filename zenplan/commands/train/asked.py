@@ -20,7 +20,7 @@ from zenplan.commands.shared.options import GROUPS, Flag
 from zenplan.commands.train.data import Prepared, left_out
 from zenplan.commands.train.flags import BY_NAME, OPTIONS, TABLE
 from zenplan.commands.train.kinds import Kind, kind_of
-from zenplan.commands.train.together import ONE, Together
+from zenplan.commands.train.together import ONE, WAIT_S, Together
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.errors import UnknownName, UsageError
@@ -65,6 +65,7 @@ class Asked:
         endpoint: where it can be watched over HTTP; None for nowhere.
         request: text of the file that it is asked for with; empty of a run that is gone on with, whose folder has it.
         ranks: where this process stands among workers that another system has started; None where it started none.
+        rendezvous_s: after which a worker that has not come is missing.
         facts: what was chosen.
     """
 
@@ -86,6 +87,7 @@ class Asked:
     endpoint: EndpointPlace | None = None
     request: str = ""
     ranks: Ranks | None = None
+    rendezvous_s: float = WAIT_S
     facts: tuple[Fact, ...] = ()
 
     def step_samples(self, there: int | None) -> int:
@@ -145,6 +147,7 @@ def asked_run(
         endpoint=_endpoint(given) if together.ranks is None or together.ranks.rank == 0 else None,
         request=text,
         ranks=together.ranks,
+        rendezvous_s=together.wait_s,
         facts=tuple(facts),
     )
 

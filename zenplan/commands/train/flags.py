@@ -74,6 +74,7 @@ _ROWS: Final[Sequence[_Row]] = (
     ("devices", "COUNT", "Devices of this machine that train together.", _whole(1e3)),
     ("tensor_parallel", "COUNT", "Devices that each matrix is divided over; JAX alone.", _whole(1e3)),
     ("max_restarts", "COUNT", "Times that workers of which one is lost begin again; 3 by default.", _STEPS),
+    ("rendezvous_timeout", "TIME", "After which a worker that has not come is missing; 5min by default.", _seconds),
     ("steps", "COUNT", "Optimizer steps of the run, instead of --epochs.", _whole(1e12, "1000")),
     ("micro_batch", "COUNT", "Samples that go through the model at once; the batch by default.", _whole(1e9)),
     ("learning_rate", "NUMBER", "At its highest.", _number(1e6, "1e-3")),

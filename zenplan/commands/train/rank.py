@@ -15,13 +15,14 @@ from zenplan.adapters.run_folder.place import find_run
 from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.adapters.workers.ranks import environment_of
 from zenplan.commands.shared.output import warned, write
-from zenplan.commands.train.flags import Flags
-from zenplan.commands.train.session import asked_of
+from zenplan.commands.train.flags import Flags, parsed_train
+from zenplan.commands.train.session import job_of_rank
 from zenplan.commands.train.stopping import ENDS, signals
 from zenplan.domain.measured.training_run import STOPPED
-from zenplan.errors import UsageError
+from zenplan.errors import FailureKind, UsageError, ZenplanError
+from zenplan.planning.watch.ranks import SILENT_S
 from zenplan.plugins import Plugins
-from zenplan.worker.protocol import Ended, Ranks, Stop
+from zenplan.worker.protocol import Ended, Event, Pulse, Ranks, Stop
 
 _LOOK_S: Final = 0.5
 
@@ -33,10 +34,26 @@ def run_rank(flags: Flags, ranks: Ranks, plugins: Plugins) -> int:
         UsageError: it has no folder that rank 0 writes into, or is asked for something else.
         ZenplanError: it failed, or another did.
     """
-    asked, engine = asked_of(flags, plugins, warned, lambda *_: None)
     folder = flags.out if flags.out is not None else find_run(flags.resume or "")
+    wait_s = parsed_train(flags.own).get("rendezvous_timeout") or ranks.wait_s
+    ranks = msgspec.structs.replace(ranks, wait_s=wait_s)
+    job, backend, engine = job_of_rank(flags, folder, plugins, warned, lambda *_: None)
     _wait_for(folder, ranks)
-    job = msgspec.structs.replace(asked.job, folder=str(folder.absolute()), ranks=ranks)
+    job = msgspec.structs.replace(job, folder=str(folder.absolute()), ranks=ranks)
+    heard_s = math.inf
+
+    def hear(event: Event) -> None:
+        nonlocal heard_s
+        heard_s = time.monotonic() if isinstance(event, Pulse) else heard_s
+
+    def tell(_stage: str, _seconds: float) -> None:
+        if time.monotonic() - heard_s > SILENT_S:
+            raise ZenplanError(
+                f"the worker of rank {ranks.rank} gives no sign of life for {SILENT_S:.0f} s",
+                "look at its machine; the last checkpoint is as it was",
+                kind=FailureKind.NO_COLLECTIVES,
+            )
+
     with signals() as signal:
         told = False
 
@@ -49,9 +66,10 @@ def run_rank(flags: Flags, ranks: Ranks, plugins: Plugins) -> int:
 
         ended = run_job(
             job,
-            asked.backend,
+            backend,
             Limits(time_s=math.inf),
-            lambda *_: None,
+            tell,
+            hear,
             environment=environment_of(job.device, job.threads, job.devices, ranks, os.environ),
             command=engine.worker(),
             orders=orders,

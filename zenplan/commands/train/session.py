@@ -28,7 +28,7 @@ from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, standing
 from zenplan.commands.train.predict import World
 from zenplan.commands.train.screen import Screen
-from zenplan.commands.train.together import shared_anew, together_of
+from zenplan.commands.train.together import Together, ranks_of, shared_anew, together_of
 from zenplan.commands.train.tracking import trackers_of
 from zenplan.commands.train.use_case import Outcome, Place, dry_run, resumed_job, train
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -40,7 +40,7 @@ from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Event, Train
 
 # What may be changed of a run that is gone on with.
-_OF_A_RESUMED: Final = (*LIMITS, *ENDPOINT, "tracker", "workers", "devices", "max_restarts")
+_OF_A_RESUMED: Final = (*LIMITS, *ENDPOINT, "tracker", "workers", "devices", "max_restarts", "rendezvous_timeout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,15 +137,23 @@ def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any, 
     return _session(asked, Place(id=id, folder=folder), engine, here, format)
 
 
-def asked_of(flags: Flags, plugins: Plugins, warn: Any, show: Any) -> tuple[Asked, Engine]:
-    """The run as one of several workers sees it that rank 0 leads, and its engine. Errors as of ``session_of``."""
+def job_of_rank(flags: Flags, folder: Path, plugins: Plugins, warn: Any, show: Any) -> tuple[Train, str, Engine]:
+    """The job of one of several workers of a run that rank 0 leads, its backend and its engine.
+
+    Args:
+        folder: of the run; one that is gone on with says there what it is.
+        flags, plugins, warn, show: as of ``session_of``, and its errors.
+    """
+    if flags.resume is not None or (flags.autoresume and (folder / STATUS).exists()):
+        status, job = standing(folder)[0], take(folder, JOB, Train)
+        return shared_anew(job, _on_now(job, flags, status.backend)), status.backend, _engine(status.backend, plugins)
     sheets = catalogue(plugins)
     unseen: Any = lambda *_: None  # noqa: E731 - nothing is counted
     here = Here(
         profile=profile_of(sheets)[0], sheets=sheets, plugins=plugins, warn=warn, show=show, tell=unseen, began_s=0.0
     )
     asked, engine, _ = _asked(flags, here)
-    return asked, engine
+    return asked.job, asked.backend, engine
 
 
 def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str) -> Session:
@@ -270,17 +278,20 @@ def _resumed(flags: Flags, here: Here) -> Session:
     both = {**_of_file(folder / REQUEST), **flags.own}
     given, request, settings = _parsed(both, both.get(OPTIONS, {}), how.precision, flags.output)
     # The text of the file is in the folder, and not written anew.
-    now = {
-        "workers": job.workers,
-        "devices": job.devices,
-        "tensor_parallel": job.tensor_parallel,
-        **parsed_train(flags.own),
-    }
-    together = together_of(now, status.backend, os.environ)
+    together = _on_now(job, flags, status.backend)
     asked = asked_run(given, request, _data(both, flags, here), how, status.backend, "", together)
     asked = replace(asked, job=shared_anew(resumed_job(job, folder), together))
     place = Place(id=status.id, folder=folder, resumed=(status, read_prediction(folder)))
     return _session(asked, place, _engine(status.backend, here.plugins), here, settings["format"])
+
+
+def _on_now(job: Train, flags: Flags, backend: str) -> Together:
+    """Who trains a run that is gone on with: as many as before, where nothing else is said."""
+    before = {"devices": job.devices, "tensor_parallel": job.tensor_parallel}
+    if ranks_of(os.environ) is None:
+        # A launcher says itself how many they are now.
+        before["workers"] = job.workers
+    return together_of({**before, **parsed_train(flags.own)}, backend, os.environ)
 
 
 def _baselines(asked: Asked, here: Here) -> dict[str, dict[str, float]]:

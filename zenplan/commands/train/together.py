@@ -13,6 +13,8 @@ from zenplan.worker.protocol import Ranks, Train
 
 # What torchrun sets, and every launcher that zenplan writes files for.
 NAMES: Final = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+# Between the start of the first and of the last, which may have to load an image or prepare the data.
+WAIT_S: Final = 300.0
 _MOST_DIGITS: Final = 9
 _CAN: Final = {
     "jax": "workers, devices and matrices divided over them",
@@ -29,12 +31,14 @@ class Together:
         workers: processes; devices: of each.
         tensor_parallel: devices that each matrix is divided over.
         ranks: where this process stands among those that another system has started; None where it started none.
+        wait_s: after which a worker that has not come is missing.
     """
 
     workers: int = 1
     devices: int = 1
     tensor_parallel: int = 1
     ranks: Ranks | None = None
+    wait_s: float = WAIT_S
 
     def of_job(self) -> dict[str, int]:
         """As a job has it."""
@@ -60,7 +64,8 @@ def together_of(given: Mapping[str, Any], backend: str, environ: Mapping[str, st
         UsageError: they contradict, or the engine cannot.
     """
     workers, devices = given.get("workers") or 1, given.get("devices") or 1
-    ranks = ranks_of(environ)
+    wait_s = given.get("rendezvous_timeout") or WAIT_S
+    ranks = ranks_of(environ, wait_s)
     if ranks is not None:
         if given.get("workers") not in (None, ranks.size):
             raise UsageError(
@@ -79,7 +84,8 @@ def together_of(given: Mapping[str, Any], backend: str, environ: Mapping[str, st
                 f"--workers {workers} and --devices {devices} contradict", "PyTorch has a device a worker: give one"
             )
         workers, devices = devices, 1
-    found = Together(workers=workers, devices=devices, tensor_parallel=given.get("tensor_parallel") or 1, ranks=ranks)
+    divided = given.get("tensor_parallel") or 1
+    found = Together(workers=workers, devices=devices, tensor_parallel=divided, ranks=ranks, wait_s=wait_s)
     _check(found, backend)
     return found
 
@@ -127,8 +133,11 @@ def _check(found: Together, backend: str) -> None:
         )
 
 
-def ranks_of(environ: Mapping[str, str]) -> Ranks | None:
+def ranks_of(environ: Mapping[str, str], wait_s: float = WAIT_S) -> Ranks | None:
     """Where this process stands, by the five variables; None where it is alone.
+
+    Args:
+        wait_s: as of ``Together``.
 
     Raises:
         UsageError: some of them are missing, or cannot be.
@@ -157,6 +166,7 @@ def ranks_of(environ: Mapping[str, str]) -> Ranks | None:
         size=numbers["WORLD_SIZE"],
         local=numbers["LOCAL_RANK"],
         address=f"{there['MASTER_ADDR']}:{numbers['MASTER_PORT']}",
+        wait_s=wait_s,
     )
 
 

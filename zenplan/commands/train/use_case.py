@@ -22,7 +22,7 @@ from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.orders import stop_orders
 from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
-from zenplan.adapters.workers.ranks import environment_of, environments_of, free_address, run_ranks
+from zenplan.adapters.workers.ranks import contract, environment_of, environments_of, free_address, run_ranks
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.data import left_out
@@ -253,16 +253,17 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
             inherit=(lock,),
         )
     address, size = free_address(), job.workers
+    ranks = [
+        Ranks(rank=rank, size=size, local=rank, address=address, wait_s=asked.rendezvous_s) for rank in range(size)
+    ]
+    environments = environments_of(job.device, job.threads, size, job.devices, os.environ)
     return run_ranks(
-        [
-            msgspec.structs.replace(job, ranks=Ranks(rank=rank, size=size, local=rank, address=address))
-            for rank in range(size)
-        ],
+        [msgspec.structs.replace(job, ranks=each) for each in ranks],
         asked.backend,
         limits,
         supervisor.tell,
         lambda rank, event: supervisor.hear(event) if rank == 0 or isinstance(event, Pulse) else None,
-        environments_of(job.device, job.threads, size, job.devices, os.environ),
+        [{**each, **contract(rank)} for each, rank in zip(environments, ranks, strict=True)],
         command,
         supervisor.orders,
         (lock,),

@@ -23,6 +23,7 @@ from zenplan.worker.training.prepared import Array
 
 # Bytes of what one says to all, and of what each says.
 TOLD_BYTES, GATHERED_BYTES = 65536, 4096
+_MARK: Final = ".ranks-"
 _PULSE_S, _CLOCKS_S = 1.0, 60.0
 # Letters of a setting that the workers tell each other.
 _SHOWN: Final = 60
@@ -242,8 +243,11 @@ def introduced(group: Group, job: Train, settings: Mapping[str, str]) -> tuple[s
         UsageError: they are not about to do the same, or do not share the run's folder.
     """
     folder = Path(job.folder)
-    mark = group.told(f".ranks-{uuid4().hex}" if group.rank == 0 else "")
+    mark = group.told(f"{_MARK}{uuid4().hex}" if group.rank == 0 else "")
     if group.rank == 0:
+        # A run that was killed here has left its own.
+        for left in folder.glob(f"{_MARK}*"):
+            left.unlink(missing_ok=True)
         (folder / mark).touch()
     group.gathered("")
     mine = {

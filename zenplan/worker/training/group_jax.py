@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,9 +13,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
-from zenplan.errors import FailureKind, ZenplanError
+from zenplan.errors import ZenplanError
 from zenplan.worker.protocol import Ranks, Train
 from zenplan.worker.training.group import GATHERED_BYTES, TOLD_BYTES, Pace, Share, framed, lost, unframed
+from zenplan.worker.training.meeting import met
 from zenplan.worker.training.prepared import Array
 
 REPLICAS, WITHIN = "replicas", "within"
@@ -118,27 +118,14 @@ def joined(job: Train, ranks: Ranks | None) -> Iterator[JaxGroup]:
 
 
 def _meet(ranks: Ranks) -> None:
-    try:
-        jax.distributed.initialize(
-            ranks.address,
-            ranks.size,
-            ranks.rank,
-            initialization_timeout=int(ranks.wait_s),
-            heartbeat_timeout_seconds=_HEARTBEAT_S,
-        )
-    except RuntimeError as error:
-        raise ZenplanError(
-            _not_met(str(error), ranks),
-            "is each started, does its machine reach that address, and is the port free?",
-            kind=FailureKind.NO_COLLECTIVES,
-            type=type(error).__name__,
-        ) from error
-
-
-def _not_met(said: str, ranks: Ranks) -> str:
-    missing = sorted({int(n) for n in re.findall(r"task:(\d+)", said.partition("timed out task")[2])})
-    who = f"rank {', '.join(map(str, missing))}" if missing else "not every one"
-    return f"{who} of {ranks.size} did not come to {ranks.address} within {ranks.wait_s:,.0f} s"
+    met(ranks)
+    jax.distributed.initialize(
+        ranks.address,
+        ranks.size,
+        ranks.rank,
+        initialization_timeout=int(ranks.wait_s),
+        heartbeat_timeout_seconds=_HEARTBEAT_S,
+    )
 
 
 def _group(job: Train, ranks: Ranks | None) -> JaxGroup:

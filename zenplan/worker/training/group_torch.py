@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, Final
 import torch
 from torch import distributed
 
-from zenplan.errors import FailureKind, UsageError, ZenplanError
+from zenplan.errors import UsageError
 from zenplan.worker.protocol import Ranks, Train
 from zenplan.worker.training.group import (
     GATHERED_BYTES,
@@ -24,6 +23,7 @@ from zenplan.worker.training.group import (
     numbers_of,
     unframed,
 )
+from zenplan.worker.training.meeting import met
 
 # A step, or a checkpoint that rank 0 writes alone, takes less. Who hangs is found sooner, by the parent.
 _PATIENCE: Final = timedelta(minutes=30)
@@ -80,42 +80,13 @@ def joined(job: Train, ranks: Ranks) -> Iterator[TorchGroup]:
             "leave out --tensor-parallel, or --backend jax",
         )
     with lost():
-        store = _met(ranks)
+        met(ranks)
+        host, _, port = ranks.address.rpartition(":")
+        wait = timedelta(seconds=ranks.wait_s)
+        store = distributed.TCPStore(host, int(port), ranks.size, ranks.rank == 0, timeout=wait, wait_for_workers=False)
         backend = "nccl" if job.device == "gpu" else "gloo"
         distributed.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size, timeout=_PATIENCE)
         control = distributed.new_group(backend="gloo", timeout=_PATIENCE)
         yield TorchGroup(rank=ranks.rank, size=ranks.size, share=Share(ranks.rank, ranks.size), control=control)
     # Not after an error: what is waited for then may never come.
     distributed.destroy_process_group()
-
-
-def _met(ranks: Ranks) -> Any:
-    """The store at rank 0, once all have come to it."""
-    host, _, port = ranks.address.rpartition(":")
-    wait = timedelta(seconds=ranks.wait_s)
-    first = ranks.rank == 0
-    try:
-        store = distributed.TCPStore(host, int(port), ranks.size, first, timeout=wait, wait_for_workers=False)
-    except (RuntimeError, ValueError) as error:
-        why = "it is taken" if "EADDRINUSE" in str(error) or "in use" in str(error) else "rank 0 is not there"
-        raise ZenplanError(
-            f"the workers cannot meet at {ranks.address}: {why}",
-            "another MASTER_PORT, or start rank 0 first",
-            kind=FailureKind.NO_COLLECTIVES,
-            type=type(error).__name__,
-        ) from error
-    store.set(f"here/{ranks.rank}", socket.gethostname())
-    missing: list[int] = []
-    for rank in range(ranks.size):
-        try:
-            store.wait([f"here/{rank}"], timedelta(seconds=1) if missing else wait)
-        except RuntimeError:
-            missing.append(rank)
-    if missing:
-        raise ZenplanError(
-            f"rank {', '.join(map(str, missing))} of {ranks.size} did not come to {ranks.address} "
-            f"within {ranks.wait_s:,.0f} s",
-            "is it started, and does its machine reach that address?",
-            kind=FailureKind.NO_COLLECTIVES,
-        )
-    return store
