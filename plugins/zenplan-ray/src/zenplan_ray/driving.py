@@ -134,7 +134,7 @@ class Driver:
         )
         try:
             trainer.fit()
-        except (ray.train.TrainingFailedError, ray.exceptions.RayError, RuntimeError) as error:
+        except (ray.train.TrainingFailedError, ray.exceptions.RayError, RuntimeError, ValueError) as error:
             self.failed = error
 
     def _why(self) -> ZenplanError:

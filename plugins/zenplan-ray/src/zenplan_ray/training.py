@@ -19,6 +19,7 @@ import msgspec
 import ray
 from ray import train as ray_train
 from zenplan import ZenplanError, documents
+from zenplan.adapters.files.scratch import scratch
 from zenplan.errors import FailureKind
 from zenplan.worker.measuring.machine import confined, confined_beside, prepare
 from zenplan.worker.measuring.memory import Memory
@@ -73,10 +74,15 @@ def work(config: Mapping[str, Any]) -> None:
     Raises:
         Lost: another worker is gone.
     """
-    # Of a machine that has none of its own for the run, where Keras keeps its settings.
-    os.environ.update({"KERAS_HOME": str(Path.cwd()), **config["environment"], "KERAS_BACKEND": BACKEND})
-    with suppress(OSError):
-        os.chdir(config["folder"])
+    with scratch() as home:
+        # On another machine than the run was started on, Keras has no folder for its settings.
+        os.environ.update({"KERAS_HOME": str(home), **config["environment"], "KERAS_BACKEND": BACKEND})
+        with suppress(OSError):
+            os.chdir(config["folder"])
+        _work(config)
+
+
+def _work(config: Mapping[str, Any]) -> None:
     context = ray_train.get_context()
     ranks = Ranks(
         rank=context.get_world_rank(),
