@@ -13,12 +13,13 @@ from queue import Empty
 from types import FrameType
 from typing import Any, Final
 
+import msgspec
 import pyarrow.fs
 import ray
 from fsspec.implementations.memory import MemoryFileSystem
 from ray.train import FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
-from zenplan import ZenplanError, documents
+from zenplan import ZenplanError
 from zenplan.errors import FailureKind
 from zenplan.worker.protocol import Ended, Error, Event, Events, Pulse, Raised, Restarted, Stop, Train, decode_event
 from zenplan.worker.protocol import decode_stop as decoded
@@ -110,7 +111,7 @@ class Driver:
         job = self.job
         names = ("KERAS_HOME",) if own else ()
         config = {
-            "job": documents.encode(job),
+            "job": msgspec.json.encode(job),
             "mailbox": self.box,
             "folder": str(Path.cwd()),
             "environment": {name: os.environ[name] for name in names if name in os.environ},
@@ -195,7 +196,7 @@ class Driver:
         """Pass on what the parent has written, and what the system wishes."""
         if self._terminated and not self.stopping:
             self.stopping = True
-            self._put(documents.encode(Stop(reason=TERMINATED)))
+            self._put(msgspec.json.encode(Stop(reason=TERMINATED)).decode())
         while True:
             try:
                 line = self.stdin.lines.get_nowait()
