@@ -15,8 +15,9 @@ from jsonschema import Draft202012Validator
 
 from zenplan.adapters.machine.host import read_host
 from zenplan.adapters.store.store import CalibrationStore
+from zenplan.adapters.workers import ranks
 from zenplan.adapters.workers.engines import KerasEngine, engines
-from zenplan.commands.calibrate import asked, data_parallel, points, running, use_case
+from zenplan.commands.calibrate import asked, points, running, use_case
 from zenplan.commands.calibrate import how as hows
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.calibrate.pacing import _parts
@@ -546,7 +547,7 @@ def ranks_in_place(monkeypatch: pytest.MonkeyPatch, step_s: Callable[[Any], floa
     """In place of the workers of a job: each step takes what ``step_s`` says, a byte to reduce a nanosecond."""
     jobs: list[Any] = []
 
-    def run_job(job: Any, backend: str, limits: Any, tell: Any, hear: Any, environment: Any) -> Done:
+    def run_job(job: Any, backend: str, limits: Any, tell: Any, hear: Any, *more: Any, **named: Any) -> Done:
         jobs.append(job)
         hear(RunsOn(device="a processor", kind="cpu", threads=job.threads, versions={"keras": "3"}, compiled=False))
         tell("measure", 1.0)
@@ -562,7 +563,7 @@ def ranks_in_place(monkeypatch: pytest.MonkeyPatch, step_s: Callable[[Any], floa
                         hear(Sampled(key=replica.key, way=way, round=number, wall_s=wall_s, cpu_s=wall_s))
         return Done()
 
-    monkeypatch.setattr(data_parallel, "run_job", run_job)
+    monkeypatch.setattr(ranks, "run_job", run_job)
     return jobs
 
 

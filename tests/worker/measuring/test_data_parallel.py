@@ -207,13 +207,13 @@ def test_a_worker_that_fails_does_not_keep_the_other(function: str, said: str):
 def test_the_error_that_others_follow_from_is_told(monkeypatch: pytest.MonkeyPatch, lost: str, own: str):
     """A worker that loses its peer may say so before the parent has seen that the peer is gone. Its words are nothing."""
 
-    def run_job(job: DataParallel, *more: object) -> None:
+    def run_job(job: DataParallel, *more: object, **named: object) -> None:
         time.sleep(0.1 * job.rank)
         if job.rank == 0:
             raise ZenplanError(lost, "none", kind=FailureKind.NO_COLLECTIVES)
         raise ZenplanError(own, "none", kind=FailureKind.RAISED)
 
-    monkeypatch.setattr("zenplan.commands.calibrate.data_parallel.run_job", run_job)
+    monkeypatch.setattr("zenplan.adapters.workers.ranks.run_job", run_job)
     with pytest.raises(ZenplanError, match=own):
         run_ranks("small", [], HOW, quiet)
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import os
-import socket
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from statistics import median
-from threading import Lock
 from typing import Final
 
 from msgspec import structs
 
 from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.machine.host import read_host
-from zenplan.adapters.workers.process import Limits, Tell, measuring_environment, run_job
+from zenplan.adapters.workers import ranks
+from zenplan.adapters.workers.process import Limits, Tell
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.calibrate.record import Recorder, fingerprint_of
 from zenplan.commands.calibrate.subject import Subject, Task
 from zenplan.domain.measured.calibration import MODEL, STEP, Calibration, Measured, Point
 from zenplan.domain.measured.prediction import DataParallelStep
-from zenplan.errors import DataError, FailureKind, UsageError, ZenplanError
+from zenplan.errors import DataError, UsageError
 from zenplan.planning.calibration.data_parallel import (
     AllReduce,
     data_parallel_step,
@@ -35,15 +29,13 @@ from zenplan.planning.calibration.data_parallel import (
 )
 from zenplan.planning.calibration.depth_fit import predicted
 from zenplan.planning.calibration.design import depths_for
-from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, WAYS, DataParallel, Event, Replica
+from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, WAYS, DataParallel, Replica
 
 BACKEND: Final = "torch"
 # From what latency is most of, to a full bucket of DistributedDataParallel.
 SIZES_BYTES = (2**16, 2**18, 2**20, 2**22, 2**24, 25 * 2**20)
 ROUNDS = 5
 _TIME_S, _MEMORY_SHARE = 1800.0, 0.8
-# After one worker fails, the others have so long to say what they know before they are ended.
-_GRACE_S = 2.0
 
 
 def check_depth(subject: Subject) -> None:
@@ -142,7 +134,9 @@ def run_ranks(what: str, groups: Sequence[Sequence[Task]], how: How, tell: Tell)
     """
     recorder = Recorder()
     recorder.expect(task.point for group in groups for task in group)
-    with scratch() as folder, ThreadPoolExecutor(how.workers) as pool:
+    usable = read_host().usable_memory_bytes
+    limits = Limits(time_s=_TIME_S, memory_bytes=_MEMORY_SHARE * usable / how.workers if usable else None)
+    with scratch() as folder:
         job = DataParallel(
             what=what,
             precision=how.precision,
@@ -153,61 +147,16 @@ def run_ranks(what: str, groups: Sequence[Sequence[Task]], how: How, tell: Tell)
             rounds=ROUNDS,
             groups=tuple(tuple(map(_replica, group)) for group in groups),
         )
-        ranks = _Ranks(job=job, recorder=recorder, tell=tell)
-        list(pool.map(ranks.run, range(how.workers)))
-    if ranks.errors:
-        # What a worker says that has lost another comes often before the other is seen to be gone.
-        raise min(ranks.errors, key=lambda error: error.kind is FailureKind.NO_COLLECTIVES)
+        ranks.run_ranks(
+            [structs.replace(job, rank=rank) for rank in range(how.workers)],
+            BACKEND,
+            limits,
+            tell,
+            lambda _rank, event: recorder.hear(event),
+            ranks.environments_of("cpu", how.threads, how.workers, 1, os.environ),
+        )
     return recorder
 
 
 def _replica(task: Task) -> Replica:
     return Replica(key=task.point.key, batch=task.point.batch, model=task.model, ways=task.ways)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Ranks:
-    """The workers, each watched by a thread.
-
-    Attributes:
-        job: of all, as rank 0 gets it.
-        tell: of the stages of rank 0.
-        errors: of workers that failed, in their order.
-        failed_s: when the first did, by the monotonic clock.
-    """
-
-    job: DataParallel
-    recorder: Recorder
-    tell: Tell
-    errors: list[ZenplanError] = field(default_factory=list)
-    failed_s: float = math.inf
-    lock: Lock = field(default_factory=Lock)
-
-    def run(self, rank: int) -> None:
-        """One worker, to its end."""
-        environment = {**measuring_environment("cpu", self.job.threads, os.environ), **_loopback()}
-        usable = read_host().usable_memory_bytes
-        limits = Limits(time_s=_TIME_S, memory_bytes=_MEMORY_SHARE * usable / self.job.world if usable else None)
-        job, tell = structs.replace(self.job, rank=rank), partial(self._watch, rank)
-        try:
-            run_job(job, BACKEND, limits, tell, self._hear, environment)
-        except ZenplanError as error:
-            with self.lock:
-                self.errors.append(error)
-                self.failed_s = min(self.failed_s, time.monotonic())
-
-    def _hear(self, event: Event) -> None:
-        with self.lock:
-            self.recorder.hear(event)
-
-    def _watch(self, rank: int, stage: str, seconds: float) -> None:
-        if time.monotonic() > self.failed_s + _GRACE_S:
-            raise self.errors[0]
-        if rank == 0:
-            self.tell(stage, seconds)
-
-
-def _loopback() -> dict[str, str]:
-    """For gloo: the interface that stays within the machine, whatever its name resolves to."""
-    names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
-    return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
