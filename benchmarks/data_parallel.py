@@ -34,7 +34,7 @@ from zenplan.commands.calibrate.subject import Task
 from zenplan.domain.measured.calibration import Measured, Point
 from zenplan.domain.measured.prediction import DataParallelStep
 from zenplan.planning.calibration.design import depths_for
-from zenplan.worker.protocol import TOGETHER, WAYS, Built, Reduced, Sampled, Target
+from zenplan.worker.protocol import TOGETHER, WAYS, Built, Communicated, Sampled, Target
 
 HERE = Path(__file__).parent
 KEPT = HERE / "measured" / "data_parallel.json"
@@ -155,9 +155,9 @@ def document_of(recorder: Recorder, places: Sequence[int]) -> dict[str, Any]:
         for way, rounds in each.samples.items()
         for s in rounds.values()
     ]
-    reduced = [
-        {"group": number, "bytes": size, "round": place, "wall_s": round(seconds, 6)}
-        for (number, size), rounds in recorder.reduced.items()
+    communicated = [
+        {"group": number, "collective": name, "bytes": size, "round": place, "wall_s": round(seconds, 6)}
+        for (number, name, size), rounds in recorder.communicated.items()
         for place, seconds in rounds.items()
     ]
     return {
@@ -165,7 +165,7 @@ def document_of(recorder: Recorder, places: Sequence[int]) -> dict[str, Any]:
         "targets": list(places),
         "gradient_bytes": {key: each.gradient_bytes for key, each in recorder.progress.items()},
         "samples": steps,
-        "reduced": reduced,
+        "communicated": communicated,
     }
 
 
@@ -177,8 +177,8 @@ def read_samples(document: Mapping[str, Any]) -> Recorder:
         recorder.hear(Built(key=key, setup_s=0.0, gradient_bytes=size))
     for each in document["samples"]:
         recorder.hear(Sampled(**each))
-    for each in document["reduced"]:
-        recorder.hear(Reduced(**each))
+    for each in document["communicated"]:
+        recorder.hear(Communicated(**each))
     return recorder
 
 
