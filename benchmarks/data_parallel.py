@@ -25,7 +25,7 @@ from statistics import median
 from typing import Any
 
 import readme
-from kept_samples import expecting, machine_document, read_machine
+from kept_samples import expecting, hear_several, several_document
 
 from zenplan.commands.calibrate.data_parallel import predicted_step, run_ranks, stepped
 from zenplan.commands.calibrate.how import How
@@ -34,7 +34,7 @@ from zenplan.commands.calibrate.subject import Task
 from zenplan.domain.measured.calibration import Measured, Point
 from zenplan.domain.measured.prediction import DataParallelStep
 from zenplan.planning.calibration.design import depths_for
-from zenplan.worker.protocol import TOGETHER, WAYS, Built, Reduced, Sampled, Target
+from zenplan.worker.protocol import TOGETHER, WAYS, Target
 
 HERE = Path(__file__).parent
 KEPT = HERE / "measured" / "data_parallel.json"
@@ -147,38 +147,10 @@ def _median_worst(errors: Sequence[float]) -> str:
     return f"{median(sizes):.1f} / {max(sizes):.1f}"
 
 
-def document_of(recorder: Recorder, places: Sequence[int]) -> dict[str, Any]:
-    """What was recorder, as JSON types: every sample, in microseconds."""
-    steps = [
-        {"key": key, "way": way, "round": s.round, "wall_s": round(s.wall_s, 6), "cpu_s": round(s.cpu_s, 6)}
-        for key, each in recorder.progress.items()
-        for way, rounds in each.samples.items()
-        for s in rounds.values()
-    ]
-    reduced = [
-        {"group": number, "bytes": size, "round": place, "wall_s": round(seconds, 6)}
-        for (number, size), rounds in recorder.reduced.items()
-        for place, seconds in rounds.items()
-    ]
-    return {
-        "machine": machine_document(recorder),
-        "targets": list(places),
-        "gradient_bytes": {key: each.gradient_bytes for key, each in recorder.progress.items()},
-        "samples": steps,
-        "reduced": reduced,
-    }
-
-
 def read_samples(document: Mapping[str, Any]) -> Recorder:
-    """What ``document_of`` wrote: the same events again."""
+    """What ``measured`` answered: the same events again."""
     recorder = expecting(each.point for place in document["targets"] for each in group(place))
-    recorder.hear(read_machine(document["machine"]))
-    for key, size in document["gradient_bytes"].items():
-        recorder.hear(Built(key=key, setup_s=0.0, gradient_bytes=size))
-    for each in document["samples"]:
-        recorder.hear(Sampled(**each))
-    for each in document["reduced"]:
-        recorder.hear(Reduced(**each))
+    hear_several(recorder, document)
     return recorder
 
 
@@ -186,7 +158,7 @@ def measured(places: Sequence[int]) -> dict[str, Any]:
     """All samples of those targets, from one run of both workers."""
     os.chdir(HERE)
     recorder = run_ranks("the targets", [group(place) for place in places], HOW, lambda stage, seconds: None)
-    return document_of(recorder, places)
+    return {"targets": list(places), **several_document(recorder)}
 
 
 def main() -> None:

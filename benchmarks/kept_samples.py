@@ -9,7 +9,7 @@ from zenplan.commands.calibrate.record import Recorder
 from zenplan.documents import convert, plain
 from zenplan.domain.measured.calibration import Point
 from zenplan.errors import FailureKind
-from zenplan.worker.protocol import Built, Machine, Sampled
+from zenplan.worker.protocol import Built, Communicated, Machine, Sampled
 
 
 def expecting(points: Iterable[Point]) -> Recorder:
@@ -70,3 +70,33 @@ def read_samples(document: Mapping[str, Any]) -> Recorder:
         if each["failure"]:
             recorder.fail(key, each["failure"], FailureKind.OTHER)
     return recorder
+
+
+def several_document(recorder: Recorder) -> dict[str, Any]:
+    """What several workers did, as JSON types: every step and every collective, in microseconds."""
+    return {
+        "machine": machine_document(recorder),
+        "gradient_bytes": {key: each.gradient_bytes for key, each in recorder.progress.items()},
+        "samples": [
+            {"key": key, "way": way, "round": s.round, "wall_s": round(s.wall_s, 6), "cpu_s": round(s.cpu_s, 6)}
+            for key, each in recorder.progress.items()
+            for way, rounds in each.samples.items()
+            for s in rounds.values()
+        ],
+        "communicated": [
+            {"group": number, "collective": name, "bytes": size, "round": place, "wall_s": round(seconds, 6)}
+            for (number, name, size), rounds in recorder.communicated.items()
+            for place, seconds in rounds.items()
+        ],
+    }
+
+
+def hear_several(recorder: Recorder, document: Mapping[str, Any]) -> None:
+    """What ``several_document`` wrote: the same events again."""
+    recorder.hear(read_machine(document["machine"]))
+    for key, size in document["gradient_bytes"].items():
+        recorder.hear(Built(key=key, setup_s=0.0, gradient_bytes=size))
+    for each in document["samples"]:
+        recorder.hear(Sampled(**each))
+    for each in document["communicated"]:
+        recorder.hear(Communicated(**each))

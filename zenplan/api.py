@@ -281,7 +281,7 @@ def calibrate(
         device: cpu or gpu; None for a GPU where there is one.
         precision: fp32, tf32, bf16 or fp16.
         threads: of the host; None for all cores.
-        workers: processes of this machine, whose step together is predicted too; PyTorch on the processor.
+        workers: processes of this machine, whose step together is predicted too, and that of more; PyTorch or JAX.
         family: of a general calibration: transformer, convnet, recurrent or all.
         minutes: that measuring may take on each backend.
         strict: refuse a machine that is busy, hot or on battery.
@@ -298,7 +298,7 @@ def calibrate(
     from zenplan.commands.calibrate.flags import how_flags, measured, wanted_of, workers_of
 
     settings = settings_of({name: given[name] for name in ("precision", "prices")})
-    several, backend, device = workers_of(given["workers"], backend, device, compiled, compare)
+    several, backend = workers_of(given["workers"], backend, compiled, compare)
     how = how_flags(
         device=device,
         precision=settings["precision"],

@@ -124,11 +124,11 @@ def _measure(job: Measure, events: Events, next_job: Callable[[], AnyJob]) -> No
 
 def _data_parallel(job: DataParallel, events: Events) -> None:
     """Step models as one of several ranks, and time them."""
-    from zenplan.worker.measuring.machine import own_cores
+    from zenplan.worker.measuring.machine import confined_beside
 
     # Before a framework is imported, which starts threads.
-    own_cores(job.rank, job.world, job.threads)
-    from zenplan.worker.measuring.data_parallel import measure_together
+    confined_beside(job.ranks.local, job.threads)
+    from zenplan.worker.parallel.measure import measure_together
 
     measure_together(job, events)
     events.send(Done())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from jsonschema import Draft202012Validator
 
 from zenplan.adapters.machine.host import read_host
 from zenplan.adapters.store.store import CalibrationStore
+from zenplan.adapters.workers import ranks
 from zenplan.adapters.workers.engines import KerasEngine, engines
-from zenplan.commands.calibrate import asked, data_parallel, points, running, use_case
+from zenplan.commands.calibrate import asked, points, running, use_case
 from zenplan.commands.calibrate import how as hows
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.calibrate.pacing import _parts
@@ -29,7 +31,7 @@ from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.training.request import Request
 from zenplan.errors import FailureKind, UnknownName, UsageError, ZenplanError
 from zenplan.plugins import load_plugins
-from zenplan.worker.protocol import Blocks, Built, Done, Failed, Measure, Reduced, Replica, Sampled, WantedPoint
+from zenplan.worker.protocol import Blocks, Built, Communicated, Done, Failed, Measure, Replica, Sampled, WantedPoint
 from zenplan.worker.protocol import Machine as RunsOn
 
 HERE = Profile(driver=DriverState.absent("no driver"), devices=(), host=read_host(), taken_at=datetime.now(UTC))
@@ -546,31 +548,31 @@ def ranks_in_place(monkeypatch: pytest.MonkeyPatch, step_s: Callable[[Any], floa
     """In place of the workers of a job: each step takes what ``step_s`` says, a byte to reduce a nanosecond."""
     jobs: list[Any] = []
 
-    def run_job(job: Any, backend: str, limits: Any, tell: Any, hear: Any, environment: Any) -> Done:
+    def run_job(job: Any, backend: str, limits: Any, tell: Any, hear: Any, *more: Any, **named: Any) -> Done:
         jobs.append(job)
         hear(RunsOn(device="a processor", kind="cpu", threads=job.threads, versions={"keras": "3"}, compiled=False))
         tell("measure", 1.0)
         for number in range(job.rounds):
-            for size in job.sizes:
-                hear(Reduced(group=0, bytes=size, round=number, wall_s=1e-9 * size))
+            for size, name in product(job.sizes, job.collectives):
+                hear(Communicated(group=0, collective=name, bytes=size, round=number, wall_s=1e-9 * size))
             for replica in job.groups[0]:
                 gradients = 1e6 * depth_of(replica)
                 hear(Built(key=replica.key, setup_s=1.0, gradient_bytes=gradients))
                 for way, seconds in (("alone", 0.0), ("at_once", 0.0), ("together", 1e-9 * gradients)):
-                    if way != "alone" or job.rank == 0:
+                    if way != "alone" or job.ranks.rank == 0:
                         wall_s = step_s(replica) + seconds
                         hear(Sampled(key=replica.key, way=way, round=number, wall_s=wall_s, cpu_s=wall_s))
         return Done()
 
-    monkeypatch.setattr(data_parallel, "run_job", run_job)
+    monkeypatch.setattr(ranks, "run_job", run_job)
     return jobs
 
 
 def test_the_step_of_several_workers_stands_beside_that_of_one(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = ranks_in_place(monkeypatch, linear)
     found = run(Worker(linear), how=replace(HOW, workers=2)).taken[0]
-    assert sorted(job.rank for job in jobs) == [0, 1]
-    assert {(job.world, job.threads, job.precision) for job in jobs} == {(2, 1, "fp32")}
+    assert sorted(job.ranks.rank for job in jobs) == [0, 1]
+    assert {(job.workers, job.threads, job.precision) for job in jobs} == {(2, 1, "fp32")}
     assert [replica.key for replica in jobs[0].groups[0]] == ["depth=1 batch=4", "depth=2 batch=4", "depth=4 batch=4"]
     alone_s = 0.05 + 0.015 * 12 + 4 * (0.01 + 0.004 * 12)
     together = found.together
@@ -580,6 +582,10 @@ def test_the_step_of_several_workers_stands_beside_that_of_one(run: Any, monkeyp
     assert together.exposed == pytest.approx(1.0, rel=1e-3)
     assert together.step.step_s.mid == pytest.approx(alone_s + 12e6 * 1e-9, rel=1e-3)
     assert together.speed_up == pytest.approx(2 * alone_s / (alone_s + 12e6 * 1e-9), rel=1e-3)
+    # Half of what n workers send for a byte is what two of them do, as n - 1 of n.
+    eight = next(each for each in together.scaling if each.workers == 8)
+    assert eight.step_s.mid == pytest.approx(alone_s + 12e6 * 1e-9 * 2 * 7 / 8, rel=1e-3)
+    assert [each.measured for each in together.scaling] == [each.workers == 2 for each in together.scaling]
     report = calibrate_report(Calibrations(taken=(found,)))
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     document = json.loads(json.dumps(report.document))
@@ -589,6 +595,8 @@ def test_the_step_of_several_workers_stands_beside_that_of_one(run: Any, monkeyp
     assert rows["step of 2 × 4"][1].endswith("all-reduce × 1.00")
     assert rows["step of 4, 12 deep"][0].startswith("462 ms")
     assert rows["speed-up"] == ("1.95", "of 2, beside one worker alone")
+    assert rows["efficient workers"][0] == "4,096 or more"
+    assert rows["all-to-all"][1] == "500 MB/s"
 
 
 def test_without_several_workers_the_document_says_nothing_of_them(run: Any) -> None:
@@ -650,6 +658,15 @@ def test_of_several_gpus_it_is_said_which_and_whether_they_are_alike(monkeypatch
     assert any("not all alike" in fact for fact in how_of(other, **ASKED).facts)  # type: ignore[arg-type]
     one = with_gpus({"name": "Tesla T4"})
     assert not any("alike" in fact for fact in how_of(one, **ASKED).facts)  # type: ignore[arg-type]
+
+
+def test_each_worker_has_a_gpu_of_its_own() -> None:
+    one, two = (with_gpus(*[{"name": "Tesla T4"}] * count) for count in (1, 2))
+    four = Reading.of(4)
+    host = replace(HERE.host, logical_cores=four, affinity_cores=four, cpu_limit_cores=four)
+    assert how_of(replace(two, host=host), **ASKED, workers=2).device == "gpu"  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="2 workers need a GPU each, and there is 1"):
+        how_of(replace(one, host=host), **ASKED, workers=2)  # type: ignore[arg-type]
 
 
 def test_a_gpu_that_is_cut_into_slices_is_measured_on_one() -> None:

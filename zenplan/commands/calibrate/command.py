@@ -83,8 +83,8 @@ def calibrate(
     full width, a few deep, or parts of the batch, and the whole predicted from what is counted of both. Every step is
     kept as it is measured; after Ctrl-C, the same command goes on.
 
-    Several: '--workers 2' also predicts the step of two processes of this machine, each with a batch and threads of its
-    own, whose gradients PyTorch averages over gloo.
+    Several: '--workers 2' also times two processes of this machine, each with a batch and threads or a GPU of its own,
+    and collectives among them, through PyTorch (gloo, NCCL) or JAX; then predicts their step, and that of more workers.
 
     \b
     Examples:
@@ -97,7 +97,7 @@ def calibrate(
 
     keras, prices = given.pop("keras"), given.pop("prices")
     settings = resolved(format=output, precision=precision, prices=prices)
-    several, backend, device = workers_of(workers, backend, device, compiled, compare)
+    several, backend = workers_of(workers, backend, compiled, compare)
     how = how_flags(
         device=device,
         precision=settings["precision"],

@@ -1,49 +1,57 @@
-"""Several workers of this machine in data parallel: measured on shallow models, predicted for the whole one."""
+"""Several workers of this machine in data parallel: measured on shallow models, predicted for the whole one and for more
+workers."""
 
 from __future__ import annotations
 
-import math
 import os
-import socket
-import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from statistics import median
-from threading import Lock
 from typing import Final
 
-from msgspec import structs
-
-from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.machine.host import read_host
-from zenplan.adapters.workers.process import Limits, Tell, measuring_environment, run_job
+from zenplan.adapters.workers import ranks
+from zenplan.adapters.workers.process import Limits, Tell
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.calibrate.record import Recorder, fingerprint_of
 from zenplan.commands.calibrate.subject import Subject, Task
 from zenplan.domain.measured.calibration import MODEL, STEP, Calibration, Measured, Point
-from zenplan.domain.measured.prediction import DataParallelStep
-from zenplan.errors import DataError, FailureKind, UsageError, ZenplanError
-from zenplan.planning.calibration.data_parallel import (
-    AllReduce,
-    data_parallel_step,
-    exposed_share,
-    fitted_all_reduce,
-    gradient_bytes_at,
-)
+from zenplan.domain.measured.collectives import ALL_REDUCE, COLLECTIVES, Collective
+from zenplan.domain.measured.prediction import DataParallelStep, StepPrediction
+from zenplan.errors import DataError, UsageError
+from zenplan.planning.calibration import data_parallel as law
+from zenplan.planning.calibration.collectives import Timed, fitted
 from zenplan.planning.calibration.depth_fit import predicted
 from zenplan.planning.calibration.design import depths_for
-from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, WAYS, DataParallel, Event, Replica
+from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, DataParallel, Ranks, Replica
 
-BACKEND: Final = "torch"
+# Those that step models on several workers here, the usual one first.
+BACKENDS: Final = ("torch", "jax")
 # From what latency is most of, to a full bucket of DistributedDataParallel.
 SIZES_BYTES = (2**16, 2**18, 2**20, 2**22, 2**24, 25 * 2**20)
 ROUNDS = 5
 _TIME_S, _MEMORY_SHARE = 1800.0, 0.8
-# After one worker fails, the others have so long to say what they know before they are ended.
-_GRACE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """How the workers are started, and how often collectives are timed.
+
+    Attributes:
+        environments: of each, over the user's; empty for workers that are joined by the loopback interface.
+        address: where rank 0 waits; empty for a free port of this machine.
+        command: of a worker; empty for the usual.
+    """
+
+    environments: tuple[Mapping[str, str], ...] = ()
+    address: str = ""
+    command: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = SIZES_BYTES
+    rounds: int = ROUNDS
+
+
+HERE: Final = Started()
 
 
 def check_depth(subject: Subject) -> None:
@@ -55,7 +63,7 @@ def check_depth(subject: Subject) -> None:
         )
 
 
-def calibrate_workers(subject: Subject, how: How, tell: Tell) -> DataParallelStep:
+def calibrate_workers(subject: Subject, how: How, backend: str, tell: Tell) -> DataParallelStep:
     """The step of a model on several workers of this machine, each with its batch, from shallow ones.
 
     Raises:
@@ -63,37 +71,59 @@ def calibrate_workers(subject: Subject, how: How, tell: Tell) -> DataParallelSte
     """
     depth = subject.depth or 1
     shallow = [subject.task(STEP, d, subject.batch) for d in subject.depths or depths_for(depth)]
-    recorder = run_ranks(subject.name, [shallow], how, tell)
-    return predicted_step(recorder, 0, shallow, depth, how)
+    recorder = run_ranks(subject.name, [shallow], how, tell, backend)
+    return predicted_step(recorder, 0, shallow, depth, how, backend)
 
 
-def predicted_step(recorder: Recorder, group: int, shallow: Sequence[Task], depth: int, how: How) -> DataParallelStep:
+def predicted_step(
+    recorder: Recorder, group: int, shallow: Sequence[Task], depth: int, how: How, backend: str = BACKENDS[0]
+) -> DataParallelStep:
     """The step of a model that deep, from the shallow models of its group.
 
     Raises:
         DataError: too little was measured.
     """
-    link = link_of(recorder, group)
-    steps = {way: [stepped(recorder, each.point.key, way) for each in shallow] for way in WAYS}
+    workers = how.workers
+    joined = collectives_of(recorder, group, workers)
+    all_reduce = next(each for each in joined if each.name == ALL_REDUCE)
     sizes = {each.point.depth or 1: recorder.progress[each.point.key].gradient_bytes or 0.0 for each in shallow}
-    compute_s, step_s = ([m.step_s("wall") for m in steps[way]] for way in (AT_ONCE, TOGETHER))
-    exposed = exposed_share(compute_s, [link.seconds(size) for size in sizes.values()], step_s)
-    calibrations = (_calibration(recorder, steps[way], depth, how) for way in (ALONE, AT_ONCE))
-    alone, compute = map(predicted, calibrations)
-    gradient_bytes = gradient_bytes_at(depth, sizes)
-    reduce_s = link.seconds(gradient_bytes)
+    compute_s, step_s = (
+        [stepped(recorder, each.point.key, way).step_s("wall") for each in shallow] for way in (AT_ONCE, TOGETHER)
+    )
+    exposed = law.exposed_share(compute_s, [law.reduce_s(all_reduce, b, workers) for b in sizes.values()], step_s)
+    alone, compute = (computed(recorder, shallow, way, depth, how, backend) for way in (ALONE, AT_ONCE))
+    gradient_bytes = law.gradient_bytes_at(depth, sizes)
+    reduced_s = law.reduce_s(all_reduce, gradient_bytes, workers)
+    scaling = law.Scaling(
+        measured=workers,
+        alone=alone.step_s,
+        compute=compute.step_s,
+        all_reduce=all_reduce,
+        gradient_bytes=gradient_bytes,
+        exposed=exposed,
+    )
     return DataParallelStep(
-        workers=how.workers,
+        workers=workers,
         batch=shallow[0].point.batch,
-        step=data_parallel_step(compute, reduce_s, exposed),
+        step=law.data_parallel_step(compute, reduced_s, exposed),
         compute=compute,
         alone=alone,
         gradient_bytes=gradient_bytes,
-        latency_s=link.latency_s,
-        s_per_byte=link.s_per_byte,
-        reduce_s=reduce_s,
+        collectives=joined,
+        reduce_s=reduced_s,
         exposed=exposed,
+        scaling=scaling.doublings(),
+        efficient=law.EFFICIENT,
+        efficient_workers=scaling.efficient(),
     )
+
+
+def computed(
+    recorder: Recorder, shallow: Sequence[Task], way: str, depth: int, how: How, backend: str = BACKENDS[0]
+) -> StepPrediction:
+    """The step of a model that deep, in that way, without communication."""
+    steps = [stepped(recorder, each.point.key, way) for each in shallow]
+    return predicted(_calibration(recorder, steps, depth, how, backend))
 
 
 def stepped(recorder: Recorder, key: str, way: str) -> Measured:
@@ -104,18 +134,31 @@ def stepped(recorder: Recorder, key: str, way: str) -> Measured:
     return found
 
 
-def link_of(recorder: Recorder, group: int) -> AllReduce:
-    """All-reduce among the workers, as it was while that group was measured."""
-    found = {size: median(rounds.values()) for (of, size), rounds in recorder.reduced.items() if of == group}
-    return fitted_all_reduce(list(found), list(found.values()))
+def timed_of(recorder: Recorder, group: int, name: str, workers: int, rate: float | None = None) -> list[Timed]:
+    """The medians of a collective, by size, as it was while that group was measured.
+
+    Args:
+        rate: of the link between the workers, in bytes a second; None where nothing is known of it.
+    """
+    return [
+        Timed(workers=workers, size_bytes=size, seconds=median(rounds.values()), link_bytes_per_s=rate)
+        for (of, which, size), rounds in recorder.communicated.items()
+        if (of, which) == (group, name)
+    ]
 
 
-def _calibration(recorder: Recorder, steps: Sequence[Measured], depth: int, how: How) -> Calibration:
+def collectives_of(recorder: Recorder, group: int, workers: int) -> tuple[Collective, ...]:
+    """Each that was timed, fitted. Raises DataError: no all-reduce was, or of one size."""
+    there = {name for of, name, _ in recorder.communicated if of == group} | {ALL_REDUCE}
+    return tuple(fitted(name, timed_of(recorder, group, name, workers)) for name in COLLECTIVES if name in there)
+
+
+def _calibration(recorder: Recorder, steps: Sequence[Measured], depth: int, how: How, backend: str) -> Calibration:
     if recorder.machine is None:
         raise DataError("no worker said what it runs on")
     # The threads of all workers: they wait for each other, so that the clock is the wall's.
     fingerprint = fingerprint_of(
-        recorder.machine, backend=BACKEND, precision=how.precision, threads=how.workers * how.threads
+        recorder.machine, backend=backend, precision=how.precision, threads=how.workers * how.threads
     )
     return Calibration(
         id="ranks",
@@ -129,7 +172,14 @@ def _calibration(recorder: Recorder, steps: Sequence[Measured], depth: int, how:
     )
 
 
-def run_ranks(what: str, groups: Sequence[Sequence[Task]], how: How, tell: Tell) -> Recorder:
+def run_ranks(
+    what: str,
+    groups: Sequence[Sequence[Task]],
+    how: How,
+    tell: Tell,
+    backend: str = BACKENDS[0],
+    started: Started = HERE,
+) -> Recorder:
     """Start the workers, one for each rank, and record what they say to their end.
 
     Args:
@@ -142,72 +192,27 @@ def run_ranks(what: str, groups: Sequence[Sequence[Task]], how: How, tell: Tell)
     """
     recorder = Recorder()
     recorder.expect(task.point for group in groups for task in group)
-    with scratch() as folder, ThreadPoolExecutor(how.workers) as pool:
-        job = DataParallel(
+    usable = read_host().usable_memory_bytes
+    limits = Limits(time_s=_TIME_S, memory_bytes=_MEMORY_SHARE * usable / how.workers if usable else None)
+    address = started.address or ranks.free_address()
+    jobs = [
+        DataParallel(
             what=what,
+            device=how.device,
             precision=how.precision,
             threads=how.threads,
-            world=how.workers,
-            rendezvous=(folder / "ranks").as_uri(),
-            sizes=SIZES_BYTES,
-            rounds=ROUNDS,
+            ranks=Ranks(rank=rank, size=how.workers, local=rank, address=address),
+            sizes=started.sizes,
+            rounds=started.rounds,
             groups=tuple(tuple(map(_replica, group)) for group in groups),
         )
-        ranks = _Ranks(job=job, recorder=recorder, tell=tell)
-        list(pool.map(ranks.run, range(how.workers)))
-    if ranks.errors:
-        # What a worker says that has lost another comes often before the other is seen to be gone.
-        raise min(ranks.errors, key=lambda error: error.kind is FailureKind.NO_COLLECTIVES)
+        for rank in range(how.workers)
+    ]
+    environments = started.environments or ranks.environments_of(how.device, how.threads, how.workers, 1, os.environ)
+    hear = recorder.hear
+    ranks.run_ranks(jobs, backend, limits, tell, lambda _rank, event: hear(event), environments, started.command)
     return recorder
 
 
 def _replica(task: Task) -> Replica:
     return Replica(key=task.point.key, batch=task.point.batch, model=task.model, ways=task.ways)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Ranks:
-    """The workers, each watched by a thread.
-
-    Attributes:
-        job: of all, as rank 0 gets it.
-        tell: of the stages of rank 0.
-        errors: of workers that failed, in their order.
-        failed_s: when the first did, by the monotonic clock.
-    """
-
-    job: DataParallel
-    recorder: Recorder
-    tell: Tell
-    errors: list[ZenplanError] = field(default_factory=list)
-    failed_s: float = math.inf
-    lock: Lock = field(default_factory=Lock)
-
-    def run(self, rank: int) -> None:
-        """One worker, to its end."""
-        environment = {**measuring_environment("cpu", self.job.threads, os.environ), **_loopback()}
-        usable = read_host().usable_memory_bytes
-        limits = Limits(time_s=_TIME_S, memory_bytes=_MEMORY_SHARE * usable / self.job.world if usable else None)
-        job, tell = structs.replace(self.job, rank=rank), partial(self._watch, rank)
-        try:
-            run_job(job, BACKEND, limits, tell, self._hear, environment)
-        except ZenplanError as error:
-            with self.lock:
-                self.errors.append(error)
-                self.failed_s = min(self.failed_s, time.monotonic())
-
-    def _hear(self, event: Event) -> None:
-        with self.lock:
-            self.recorder.hear(event)
-
-    def _watch(self, rank: int, stage: str, seconds: float) -> None:
-        if time.monotonic() > self.failed_s + _GRACE_S:
-            raise self.errors[0]
-        if rank == 0:
-            self.tell(stage, seconds)
-
-
-def _loopback() -> dict[str, str]:
-    """For gloo: the interface that stays within the machine, whatever its name resolves to."""
-    names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
-    return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}

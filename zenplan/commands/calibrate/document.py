@@ -19,7 +19,9 @@ from zenplan.commands.shared.document import (
 from zenplan.documents import Document, fill
 from zenplan.domain.measured.calibrated import Calibrated, Calibrations, KnownSpeed
 from zenplan.domain.measured.calibration import CPU, KINDS, ROLES, WALL, Fingerprint, Measured
-from zenplan.domain.measured.prediction import DataParallelStep
+from zenplan.domain.measured.collectives import COLLECTIVES
+from zenplan.domain.measured.prediction import DataParallelStep, ScaledStep
+from zenplan.planning.calibration.data_parallel import MOST_WORKERS
 
 
 class FingerprintDocument(Document):
@@ -134,6 +136,34 @@ class PredictionDocument(Document):
     stepping_s: Annotated[NotNegative, Meta(description="Spent on timed steps, in seconds.")]
 
 
+class ShareDocument(Document):
+    """A share."""
+
+    low: Annotated[Positive, Meta(description="Low end of the 80 % interval, a share.")]
+    mid: Annotated[Positive, Meta(description="Middle, a share.")]
+    high: Annotated[Positive, Meta(description="High end, a share.")]
+
+
+class CollectiveDocument(Document):
+    """A kind of collective among the workers; docs/calibration.md has how its time comes of it."""
+
+    name: Annotated[str, one_of(*COLLECTIVES), Meta(description="Which.")]
+    latency_s: Annotated[NotNegative, Meta(description="Of an exchange between two workers, in seconds.")]
+    s_per_byte: Annotated[NotNegative, Meta(description="Seconds for a byte that a worker sends.")]
+    spread: Annotated[NotNegative, Meta(description="Relative error of the fit, one standard deviation, a share.")]
+
+
+class ScaledDocument(Document):
+    """The step of a number of workers, each with the same batch."""
+
+    workers: Annotated[Count, Meta(description="Processes, each with a copy of the model.")]
+    measured: Annotated[
+        bool, Meta(description="Whether collectives and computing were measured among as many, or are carried over.")
+    ]
+    step_s: Annotated[SecondsDocument, Meta(description="The step of all, predicted, in seconds.")]
+    efficiency: Annotated[ShareDocument, Meta(description="Speed of a worker over that of one alone, a share.")]
+
+
 class TogetherDocument(Document):
     """The step of several workers."""
 
@@ -152,6 +182,20 @@ class TogetherDocument(Document):
     latency_s: Annotated[NotNegative, Meta(description="Of an all-reduce among the workers, in seconds.")]
     s_per_byte: Annotated[NotNegative, Meta(description="Seconds of an all-reduce for a byte of a worker's tensor.")]
     exposed: Annotated[NotNegative, Meta(description="Seconds by which the step grows for a second of all-reduce.")]
+    collectives: Annotated[
+        tuple[CollectiveDocument, ...], Meta(description="Collectives among the workers, as they were measured.")
+    ]
+    scaling: Annotated[
+        tuple[ScaledDocument, ...],
+        Meta(
+            description="Of the workers asked for, and of more, each with cores or a device of its own, joined alike."
+        ),
+    ]
+    efficient: Annotated[Positive, Meta(description="Share of the speed of one alone that is called efficient.")]
+    efficient_workers: Annotated[
+        Count,
+        Meta(description=f"The most workers with that share of the speed of one alone each; at most {MOST_WORKERS}."),
+    ]
     method: Annotated[Name, Meta(description="How it was found.")]
     doubts: Annotated[
         tuple[Annotated[Name, Meta(description="A line.")], ...],
@@ -337,6 +381,17 @@ def _together(found: DataParallelStep | None) -> TogetherDocument | UnsetType:
         alone_s=fill(SecondsDocument, found.alone.step_s),
         all_reduce_s=found.reduce_s,
         all_reduce_bytes=found.gradient_bytes,
+        collectives=tuple(fill(CollectiveDocument, each) for each in found.collectives),
+        scaling=tuple(map(_scaled, found.scaling)),
         method=found.step.method,
         doubts=found.step.doubts,
+    )
+
+
+def _scaled(found: ScaledStep) -> ScaledDocument:
+    return fill(
+        ScaledDocument,
+        found,
+        step_s=fill(SecondsDocument, found.step_s),
+        efficiency=fill(ShareDocument, found.efficiency),
     )

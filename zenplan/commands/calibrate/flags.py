@@ -9,6 +9,7 @@ from typing import Any, Final
 from zenplan.adapters.settings.settings import Settings
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate.asked import Vary
+from zenplan.commands.calibrate.data_parallel import BACKENDS
 from zenplan.commands.calibrate.how import ALL, engines_of, gpu_of, how_of
 from zenplan.commands.calibrate.running import Show
 from zenplan.commands.calibrate.use_case import Machine, Wanted, calibrate
@@ -55,27 +56,27 @@ def how_flags(
 
 
 def workers_of(
-    workers: str | None, backend: str | None, device: str | None, compiled: bool | None, compare: bool
-) -> tuple[int | None, str | None, str | None]:
-    """How many workers, None for one; and the backend and the device, of which several have one each.
+    workers: str | None, backend: str | None, compiled: bool | None, compare: bool
+) -> tuple[int | None, str | None]:
+    """How many workers, None for one; and the backend, of which several have one.
 
     Raises:
         UsageError: several do not go with another flag.
     """
     count = whole(workers, "--workers", _MOST)
     if count is None:
-        return None, backend, device
+        return None, backend
     if count < 2:
         raise UsageError(f"--workers {count} are not several", "as in: --workers 2; without it one is measured")
     if compare:
-        raise UsageError("--workers does not go with --compare", "several workers run on one backend, torch")
-    if backend not in (None, "torch"):
-        raise UsageError(f"--workers runs on torch, not on {backend}", "leave --backend out")
-    if device not in (None, "cpu"):
-        raise UsageError(f"--workers runs on the processor, not on a {device}", "leave --device out")
-    if compiled:
-        raise UsageError("--workers does not go with --compiled", "its workers step without a compiler")
-    return count, "torch", "cpu"
+        raise UsageError("--workers does not go with --compare", "several workers run on one backend")
+    if backend not in (None, *BACKENDS):
+        raise UsageError(f"--workers runs on {' or '.join(BACKENDS)}, not on {backend}", "leave --backend out")
+    chosen = backend or BACKENDS[0]
+    if compiled is not None and compiled != (chosen == "jax"):
+        flag, how = ("--compiled", "without a compiler") if compiled else ("--eager", "compiled")
+        raise UsageError(f"--workers does not go with {flag}", f"workers of {chosen} step {how}")
+    return count, chosen
 
 
 def wanted_of(

@@ -76,14 +76,8 @@ def how_of(
         raise UsageError(f"there is no GPU: {why}", "--device cpu measures the processor")
     if precision not in (None, *PRECISIONS):
         raise UsageError(f"Keras does not train in {precision}", f"one of {', '.join(PRECISIONS)}")
-    cores = int(profile.host.usable_cores or 1) or 1
-    if workers > cores:
-        raise UsageError(f"{workers} workers need a core each, and there are {cores}", f"at most --workers {cores}")
-    most = cores // workers
-    if threads is not None and threads > most:
-        each = f" for each of {workers} workers" if workers > 1 else ""
-        raise UsageError(f"there are no {threads} cores{each}, only {cores}", f"give --threads {most} or fewer")
     kind = device or ("gpu" if gpu else "cpu")
+    most = _threads(profile, gpu if kind == "gpu" else None, threads, workers)
     facts = []
     if device is None:
         facts.append(f"on the {kind}: {'the driver shows one' if kind == 'gpu' else 'the driver shows no GPU'}")
@@ -100,6 +94,22 @@ def how_of(
         strict=strict,
         facts=tuple(facts),
     )
+
+
+def _threads(profile: Profile, gpu: Device | None, threads: int | None, workers: int) -> int:
+    """The most of a worker. Raises UsageError: they need more cores or GPUs than there are."""
+    cores = int(profile.host.usable_cores or 1) or 1
+    if workers > cores:
+        raise UsageError(f"{workers} workers need a core each, and there are {cores}", f"at most --workers {cores}")
+    most = cores // workers
+    if threads is not None and threads > most:
+        each = f" for each of {workers} workers" if workers > 1 else ""
+        raise UsageError(f"there are no {threads} cores{each}, only {cores}", f"give --threads {most} or fewer")
+    there = len(_alike(profile, gpu)) if gpu else workers
+    if workers > 1 and workers > there:
+        found = "is 1" if there == 1 else f"are {there}"
+        raise UsageError(f"{workers} workers need a GPU each, and there {found}", "--device cpu measures the processor")
+    return most
 
 
 def engines_of(
@@ -144,7 +154,7 @@ def gpu_of(profile: Profile, environ: Mapping[str, str] = os.environ) -> Device 
 
 def _where(profile: Profile, gpu: Device) -> Iterator[str]:
     """Which of several GPUs it is, and whether it stands for the others."""
-    peers = [d for d in profile.devices if d.vendor == gpu.vendor and (d.slice_of is None) == (gpu.slice_of is None)]
+    peers = _alike(profile, gpu)
     if gpu.slice_of is not None:
         yield f"on a slice of GPU {gpu.slice_of}, one of {len(peers)}: {gpu.name.value or 'without a name'}"
     if len(peers) > 1:
@@ -152,6 +162,11 @@ def _where(profile: Profile, gpu: Device) -> Iterator[str]:
         alike = "all alike" if len(names) == 1 else "not all alike, and it says nothing of the others"
         which = "" if gpu.slice_of is not None else f"on GPU {gpu.index} of {len(peers)}, "
         yield f"{which}{alike}: CUDA_VISIBLE_DEVICES chooses another"
+
+
+def _alike(profile: Profile, gpu: Device) -> list[Device]:
+    """GPUs, or slices of them, of the same maker."""
+    return [d for d in profile.devices if d.vendor == gpu.vendor and (d.slice_of is None) == (gpu.slice_of is None)]
 
 
 def _over_sockets(profile: Profile, threads: int) -> Iterator[str]:

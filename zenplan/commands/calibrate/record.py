@@ -11,10 +11,11 @@ from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate.subject import Task
 from zenplan.domain import checks
 from zenplan.domain.measured.calibration import PROGRAM, Calibration, Fingerprint, Measured, Point, Sample
+from zenplan.domain.measured.collectives import COLLECTIVES
 from zenplan.domain.model.count import ModelCount
 from zenplan.errors import DataError, FailureKind
 from zenplan.planning.calibration.features import features_of, features_of_blocks
-from zenplan.worker.protocol import Built, Counted, Event, Failed, Machine, Peak, Reduced, Sampled
+from zenplan.worker.protocol import Built, Communicated, Counted, Event, Failed, Machine, Peak, Sampled
 
 # What is older is begun anew: the machine is no longer what it was.
 _RESUMED_WITHIN: Final = timedelta(days=1)
@@ -103,7 +104,7 @@ class Recorder:
         points: that workers were asked for, by key.
         machine: as the last worker told it.
         progress: of each point, in the order in which they came.
-        reduced: of all-reduces, group and bytes to the seconds of each round, of the rank that took longest.
+        communicated: of collectives, group, name and bytes to the seconds of each round, of the rank that took longest.
         last: the key of the last sample.
         clock_hz: reads the GPU's clock at each sample.
     """
@@ -111,7 +112,7 @@ class Recorder:
     points: dict[str, Point] = field(default_factory=dict)
     machine: Machine | None = None
     progress: dict[str, Progress] = field(default_factory=dict)
-    reduced: dict[tuple[int, int], dict[int, float]] = field(default_factory=dict)
+    communicated: dict[tuple[int, str, int], dict[int, float]] = field(default_factory=dict)
     last: str = ""
     clock_hz: Callable[[], float | None] = lambda: None
 
@@ -150,9 +151,10 @@ class Recorder:
                 self._set(self.known(event.key), peak_bytes=event.bytes)
             case Sampled():
                 self._sample(event)
-            case Reduced():
-                checks.positive("all-reduce", bytes=event.bytes, wall_s=event.wall_s)
-                seconds = self.reduced.setdefault((event.group, event.bytes), {})
+            case Communicated():
+                checks.one_of("collective", "name", event.collective, COLLECTIVES)
+                checks.positive(event.collective, bytes=event.bytes, wall_s=event.wall_s)
+                seconds = self.communicated.setdefault((event.group, event.collective, event.bytes), {})
                 seconds[event.round] = max(seconds.get(event.round, 0.0), event.wall_s)
             case Failed():
                 self.fail(event.key, event.reason, event.kind, event.type)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from statistics import median
 from typing import Any
 
 from zenplan import units
 from zenplan.commands.calibrate.names import in_words
+from zenplan.commands.calibrate.together import span, together_rows, together_tables
 from zenplan.commands.shared.shorten import shortened
 from zenplan.domain.measured.calibrated import Calibrated, Calibrations
 from zenplan.domain.measured.calibration import CPU, PROGRAM, SWEEP, Calibration, Measured, told
-from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 from zenplan.errors import DataError
 from zenplan.planning.calibration.counted_fit import kind_of
@@ -31,7 +31,9 @@ def calibrate_report(found: Calibrations, said: Collection[str] = ()) -> Report:
         said: notes that the reader has been told already; documents have them all the same.
     """
     each = [
-        table for taken in found.taken for table in (*_points(taken.calibration), *_prediction(taken), *_speeds(taken))
+        table
+        for taken in found.taken
+        for table in (*_points(taken.calibration), *_prediction(taken), *together_tables(taken), *_speeds(taken))
     ]
     return Report(
         make_document=lambda: _document(found),
@@ -146,15 +148,15 @@ def _prediction(each: Calibrated) -> tuple[Table, ...]:
     if each.prediction is None or each.samples_per_s is None:
         return (Table(columns=columns, rows=(("step", "not known", each.reason),)),)
     depth = f", {target.depth} deep" if target.depth else ""
-    rows = [(f"step of {target.batch:,}{depth}", _span(each.prediction.step_s, units.duration), each.prediction.method)]
+    rows = [(f"step of {target.batch:,}{depth}", span(each.prediction.step_s, units.duration), each.prediction.method)]
     rate = each.samples_per_s
-    rows.append((f"{each.unit} a second", _span(rate * each.tokens_per_sample, units.count), "batch / step"))
+    rows.append((f"{each.unit} a second", span(rate * each.tokens_per_sample, units.count), "batch / step"))
     if each.flop_per_s is not None:
         rows.append(("FLOP/s reached", units.flop_per_s(each.flop_per_s), "FLOP of training, counted, / step"))
     if target.predicted_bytes is not None:
         rows.append(("peak memory", units.size(target.predicted_bytes), "the memory formula, not measured"))
     rows += _run_rows(each)
-    rows += _together_rows(each)
+    rows += together_rows(each)
     return (Table(columns=columns, rows=tuple(rows), caption="80 of 100 such steps are meant to lie in the brackets"),)
 
 
@@ -167,7 +169,7 @@ def _speeds(each: Calibrated) -> tuple[Table, ...]:
             known.model,
             f"{known.batch:,}",
             known.unit,
-            known.reason if known.a_second is None else _span(known.a_second, units.count),
+            known.reason if known.a_second is None else span(known.a_second, units.count),
         )
         for known in each.speeds
     )
@@ -187,7 +189,7 @@ def _run_rows(each: Calibrated) -> list[tuple[str, str, str]]:
     rows = []
     if each.run_s is not None and each.run.samples is not None:
         amount = units.count(each.run.samples * each.tokens_per_sample)
-        rows.append((f"{amount} {each.unit}", _span(each.run_s, units.duration), "steps alone, one after another"))
+        rows.append((f"{amount} {each.unit}", span(each.run_s, units.duration), "steps alone, one after another"))
         known = each.run_usd
         price = (
             each.run.price if each.run.price != "as given" else f"{units.usd(each.run.usd_per_h or 0.0)} an hour, given"
@@ -195,30 +197,11 @@ def _run_rows(each: Calibrated) -> list[tuple[str, str, str]]:
         rows.append(
             (
                 "dollars of that",
-                _span(known, units.usd) if known else "not known",
+                span(known, units.usd) if known else "not known",
                 price if known else "--usd-per-hour tells a price",
             )
         )
     return rows
-
-
-def _together_rows(each: Calibrated) -> list[tuple[str, str, str]]:
-    """The step of several workers, below that of one."""
-    found = each.together
-    if found is None:
-        return []
-    rate = found.samples_per_s * each.tokens_per_sample
-    reduced = f"{units.size(found.gradient_bytes)} of gradients over gloo, by itself"
-    return [
-        (f"step of {found.workers} × {found.batch:,}", _span(found.step.step_s, units.duration), found.step.method),
-        (f"{each.unit} a second", _span(rate, units.count), f"{found.workers} workers, {found.batch:,} samples each"),
-        ("all-reduce", units.duration(found.reduce_s), reduced),
-        ("speed-up", units.significant(found.speed_up), f"of {found.workers}, beside one worker alone"),
-    ]
-
-
-def _span(value: Range, show: Callable[[float], str]) -> str:
-    return f"{show(value.mid)} ({units.span(show(value.low), show(value.high))})"
 
 
 def _comparison(found: Calibrations) -> Table:
@@ -234,7 +217,7 @@ def _comparison(found: Calibrations) -> Table:
     rows = [
         (
             each.name,
-            _span(each.prediction.step_s, units.duration),
+            span(each.prediction.step_s, units.duration),
             units.count(each.samples_per_s.mid),
             "-" if each.setup_s is None else units.duration(each.setup_s),
             _beside(each, best),

@@ -184,7 +184,7 @@ def _one(
     if subject is None or how.workers == 1:
         return found
     together = data_parallel.calibrate_workers(
-        subject, how, lambda stage, _seconds: show(1.0, f"{how.workers} workers: {stage}")
+        subject, how, engine.name, lambda stage, _seconds: show(1.0, f"{how.workers} workers: {stage}")
     )
     return replace(found, together=together)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zenplan.domain import checks
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.measured.calibration import Calibration
+from zenplan.domain.measured.collectives import ALL_REDUCE, Collective, work
 from zenplan.domain.range import Range
 
 
@@ -31,6 +32,31 @@ class StepPrediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledStep:
+    """A step of more or fewer workers.
+
+    Attributes:
+        measured: whether collectives and computing were measured among as many; else they are carried over.
+        step_s: with its 80 % interval.
+        alone_s: of one worker alone, with the same batch.
+    """
+
+    workers: int
+    measured: bool
+    step_s: Range
+    alone_s: float
+
+    def __post_init__(self) -> None:
+        checks.positive("scaled step", workers=self.workers, step_s=self.step_s.low, alone_s=self.alone_s)
+
+    @property
+    def efficiency(self) -> Range:
+        """Of a worker, its speed over that of one alone; the longest step is the lowest."""
+        step = self.step_s
+        return Range(low=self.alone_s / step.high, mid=self.alone_s / step.mid, high=self.alone_s / step.low)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataParallelStep:
     """A step of several workers that was not measured, and what it is made of.
 
@@ -41,9 +67,11 @@ class DataParallelStep:
         compute: of a worker while the others compute too.
         alone: of a worker while the others wait: what it would be if nothing were shared and nothing travelled.
         gradient_bytes: that are summed over the workers in a step.
-        latency_s, s_per_byte: of an all-reduce among them; in the second is their number.
+        collectives: among the workers, each fitted on its own; an all-reduce is one of them.
         reduce_s: all-reduce of the gradients by itself.
         exposed: seconds of step for a second of all-reduce.
+        scaling: steps of the same batch for each of more workers.
+        efficient_workers: the most that keep ``efficient`` of the speed of one alone.
     """
 
     workers: int
@@ -52,13 +80,29 @@ class DataParallelStep:
     compute: StepPrediction
     alone: StepPrediction
     gradient_bytes: float
-    latency_s: float
-    s_per_byte: float
+    collectives: tuple[Collective, ...]
     reduce_s: float
     exposed: float
+    scaling: tuple[ScaledStep, ...]
+    efficient: float
+    efficient_workers: int
 
     def __post_init__(self) -> None:
         checks.positive("step of several workers", workers=self.workers, batch=self.batch)
+
+    @property
+    def latency_s(self) -> float:
+        """Of an all-reduce among the workers."""
+        return work(ALL_REDUCE, self.workers)[0] * self._all_reduce.latency_s
+
+    @property
+    def s_per_byte(self) -> float:
+        """Of an all-reduce among the workers, for a byte of a worker's tensor."""
+        return work(ALL_REDUCE, self.workers)[1] * self._all_reduce.s_per_byte
+
+    @property
+    def _all_reduce(self) -> Collective:
+        return next(each for each in self.collectives if each.name == ALL_REDUCE)
 
     @property
     def speed_up(self) -> float:

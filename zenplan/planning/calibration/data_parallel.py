@@ -1,11 +1,15 @@
 """A step of several workers that each train a copy on their part of a batch, from what was measured without the model.
 
-    step = compute + exposed · all-reduce,    all-reduce = buckets · latency + bytes / bandwidth
+    step = compute + exposed · all-reduce
 
-Compute is that of a worker while the others compute too, which share the machine's memory. Gradients are reduced in
-buckets while the backward pass goes on (Li et al. 2020, PyTorch Distributed); ``exposed`` is by how many seconds the
-step grows for a second of all-reduce. Where the threads that reduce have cores of their own it is below one; on the
-core that computes it is one or more, since gradients are also copied into the buckets and out of them.
+Compute is that of a worker while the others compute too, which share the machine's memory. Gradients are reduced bucket
+by bucket while the backward pass goes on, each as soon as it is full (Li et al. 2020, PyTorch Distributed); ``exposed``
+is by how many seconds the step grows for a second of all-reduce. Where the threads that reduce have cores of their own
+it is below one; on the core that computes it is one or more, since gradients are also copied into the buckets and out
+of them. Of more workers than were measured, the collectives say what an all-reduce takes.
+
+Over a link of another rate, what the machines have to do for it stays exposed, and what a byte takes on its way is
+hidden as far as the backward pass goes on: see ``late_s``.
 """
 
 from __future__ import annotations
@@ -17,69 +21,73 @@ from typing import Final
 
 import numpy as np
 
-from zenplan.domain import checks
-from zenplan.domain.measured.prediction import StepPrediction
-from zenplan.domain.range import Range
+from zenplan.domain.measured.collectives import Collective
+from zenplan.domain.measured.prediction import ScaledStep, StepPrediction
+from zenplan.domain.range import EIGHTY, Range
 from zenplan.errors import DataError
 from zenplan.planning.calibration.nnls import nonnegative
 
 # Of DistributedDataParallel, unless it is told otherwise: the first bucket is small, so that travel starts early.
 _FIRST_BUCKET_BYTES: Final = 2**20
 _BUCKET_BYTES: Final = 25 * 2**20
+# The backward pass makes two products for each of the forward pass.
+_FORWARD: Final = 1 / 3
+# Of an all-reduce, one standard deviation (ln) of a doubling of the workers that were measured: assumed.
+_DOUBLED: Final = 0.1
+# At least so much of the speed of as many workers alone: the usual bound of "scales well", assumed.
+EFFICIENT: Final = 0.8
+MOST_WORKERS: Final = 4096
+_DOUBLINGS: Final = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllReduce:
-    """What summing tensors over all workers takes.
-
-    Attributes:
-        latency_s: of each.
-        s_per_byte: of a worker's tensor; the number of workers is in it.
-    """
-
-    latency_s: float
-    s_per_byte: float
-
-    def __post_init__(self) -> None:
-        checks.not_negative("all-reduce", latency_s=self.latency_s, s_per_byte=self.s_per_byte)
-
-    def seconds(self, gradient_bytes: float) -> float:
-        """Of all gradients of a model, in their buckets."""
-        return buckets(gradient_bytes) * self.latency_s + gradient_bytes * self.s_per_byte
+def bucket_sizes(gradient_bytes: float) -> list[float]:
+    """Of the tensors that gradients travel in, were each bucket filled to its end."""
+    if gradient_bytes <= _FIRST_BUCKET_BYTES:
+        return [gradient_bytes]
+    rest = gradient_bytes - _FIRST_BUCKET_BYTES
+    whole = math.ceil(rest / _BUCKET_BYTES) - 1
+    return [_FIRST_BUCKET_BYTES, *[_BUCKET_BYTES] * whole, rest - whole * _BUCKET_BYTES]
 
 
-def buckets(gradient_bytes: float) -> int:
-    """In how many tensors gradients travel, were each bucket filled to its end."""
-    return 1 + math.ceil(max(0.0, gradient_bytes - _FIRST_BUCKET_BYTES) / _BUCKET_BYTES)
+def reduce_s(all_reduce: Collective, gradient_bytes: float, workers: int) -> float:
+    """All-reduce of all gradients of a model by itself."""
+    return sum(all_reduce.seconds(size, workers) for size in bucket_sizes(gradient_bytes))
 
 
-def fitted_all_reduce(tensor_bytes: Sequence[float], seconds: Sequence[float]) -> AllReduce:
-    """The line through measured all-reduces with the least relative error.
-
-    Args:
-        tensor_bytes: of each.
-        seconds: that it took.
-
-    Raises:
-        DataError: all are of one size.
-    """
-    if len(set(tensor_bytes)) < 2:
-        raise DataError("all-reduces of one size say nothing of another")
-    terms, took_s = np.array([[1.0, size] for size in tensor_bytes]), np.array(seconds)
-    latency_s, s_per_byte = nonnegative(terms, took_s, 1.0 / took_s)
-    return AllReduce(latency_s=float(latency_s), s_per_byte=float(s_per_byte))
-
-
-def exposed_share(compute_s: Sequence[float], reduce_s: Sequence[float], step_s: Sequence[float]) -> float:
+def exposed_share(compute_s: Sequence[float], reduced_s: Sequence[float], step_s: Sequence[float]) -> float:
     """By how many seconds a step grows for a second of all-reduce: least squares on the step's relative error.
 
     Args:
         compute_s: of models that were stepped by all workers with nothing reduced.
-        reduce_s: all-reduce of their gradients by itself.
+        reduced_s: all-reduce of their gradients by itself.
         step_s: of the same models in data parallel.
     """
+    return exposed_shares(compute_s, [[each] for each in reduced_s], step_s)[0]
+
+
+def exposed_shares(
+    compute_s: Sequence[float], parts_s: Sequence[Sequence[float]], step_s: Sequence[float]
+) -> list[float]:
+    """As ``exposed_share``, of each part of an all-reduce: what the machines do, what is late on the link."""
     together_s = np.array(step_s)
-    return float(nonnegative(np.array(reduce_s)[:, None], together_s - compute_s, 1.0 / together_s)[0])
+    found = nonnegative(np.array(parts_s), together_s - compute_s, 1.0 / together_s)
+    return [float(each) for each in found]
+
+
+def late_s(compute_s: float, on_link: Collective, gradient_bytes: float, workers: int) -> float:
+    """Of the time that gradients are on the link, what comes after the backward pass: buckets go one after another, each
+    once it is full.
+
+    Args:
+        compute_s: of the step without them.
+        on_link: an all-reduce by the link alone.
+    """
+    end_s, filled = 0.0, 0.0
+    for size in bucket_sizes(gradient_bytes):
+        filled += size
+        ready_s = compute_s * (_FORWARD + (1 - _FORWARD) * filled / max(gradient_bytes, 1.0))
+        end_s = max(end_s, ready_s) + on_link.seconds(size, workers)
+    return max(0.0, end_s - compute_s)
 
 
 def gradient_bytes_at(depth: int, known: Mapping[int, float]) -> float:
@@ -94,18 +102,68 @@ def gradient_bytes_at(depth: int, known: Mapping[int, float]) -> float:
     return known[first] + (known[last] - known[first]) * (depth - first) / (last - first)
 
 
-def data_parallel_step(compute: StepPrediction, reduce_s: float, exposed: float) -> StepPrediction:
+def data_parallel_step(compute: StepPrediction, reduced_s: float, exposed: float) -> StepPrediction:
     """The step with its communication, which moves the interval and does not widen it.
 
     Args:
         compute: of a worker while the others compute too.
-        reduce_s: all-reduce of its gradients by itself.
+        reduced_s: all-reduce of its gradients by itself.
         exposed: of ``exposed_share``.
     """
-    more_s, step = exposed * reduce_s, compute.step_s
+    more_s, step = exposed * reduced_s, compute.step_s
     return StepPrediction(
         step_s=Range(low=step.low + more_s, mid=step.mid + more_s, high=step.high + more_s),
         method=f"{compute.method}; all-reduce × {exposed:.2f}",
         doubts=compute.doubts,
         stepping_s=compute.stepping_s,
     )
+
+
+# --- more workers than were measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """What the step of any number of workers is made of, each with cores or a device of its own, joined alike.
+
+    Attributes:
+        measured: workers among which ``compute`` and ``all_reduce`` were measured.
+        alone: of one worker while the others wait; compute: while they compute too.
+        exposed: of ``exposed_share``.
+    """
+
+    measured: int
+    alone: Range
+    compute: Range
+    all_reduce: Collective
+    gradient_bytes: float
+    exposed: float
+
+    def step(self, workers: int) -> ScaledStep:
+        """Communication is as doubtful as what it was fitted on, and more with each doubling of the workers."""
+        if workers == 1:
+            return ScaledStep(workers=1, measured=True, step_s=self.alone, alone_s=self.alone.mid)
+        more_s = self.exposed * reduce_s(self.all_reduce, self.gradient_bytes, workers)
+        doublings = max(0.0, math.log2(workers / self.measured))
+        doubt = EIGHTY * math.hypot(self.all_reduce.spread, _DOUBLED * math.sqrt(doublings)) if doublings else 0.0
+        step = self.compute + more_s
+        step_s = Range(
+            low=step.mid - math.hypot(step.mid - step.low, more_s * -math.expm1(-doubt)),
+            mid=step.mid,
+            high=step.mid + math.hypot(step.high - step.mid, more_s * math.expm1(doubt)),
+        )
+        return ScaledStep(workers=workers, measured=workers == self.measured, step_s=step_s, alone_s=self.alone.mid)
+
+    def doublings(self) -> tuple[ScaledStep, ...]:
+        """Of as many workers as were measured, of twice as many, and so on."""
+        return tuple(self.step(self.measured * 2**doubling) for doubling in range(_DOUBLINGS + 1))
+
+    def efficient(self) -> int:
+        """The most workers, of ``MOST_WORKERS``, each with ``EFFICIENT`` of the speed of one alone."""
+        # More workers are never faster.
+        least, most = 1, MOST_WORKERS
+        while least < most:
+            middle = (least + most + 1) // 2
+            keeps = self.step(middle).efficiency.mid >= EFFICIENT
+            least, most = (middle, most) if keeps else (least, middle - 1)
+        return least

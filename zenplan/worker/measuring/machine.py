@@ -49,23 +49,6 @@ def confined_beside(place: int, threads: int) -> int:
     return threads
 
 
-def own_cores(rank: int, world: int, threads: int) -> None:
-    """Keep this process to cores that no other rank has; a system without affinity places them as it likes.
-
-    Raises:
-        UsageError: there are too few.
-    """
-    if not hasattr(os, "sched_setaffinity"):
-        return
-    allowed = sorted(os.sched_getaffinity(0))
-    if len(allowed) < world * threads:
-        raise UsageError(
-            f"{world} workers of {threads} thread(s) need {world * threads} cores, there are {len(allowed)}",
-            "take fewer workers or threads",
-        )
-    os.sched_setaffinity(0, allowed[rank * threads : (rank + 1) * threads])
-
-
 def _idle_ticks() -> dict[int, int]:
     """By core, the time that it was idle; empty where the system does not tell: proc(5)."""
     try:

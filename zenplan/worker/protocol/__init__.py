@@ -11,6 +11,15 @@ skipped**; whatever else is no event of these types is one DataError.
 
 from __future__ import annotations
 
+from zenplan.worker.protocol.data_parallel import (
+    ALONE,
+    AT_ONCE,
+    TOGETHER,
+    WAYS,
+    Communicated,
+    DataParallel,
+    Replica,
+)
 from zenplan.worker.protocol.decoding import (
     AnyJob,
     decode_event,
@@ -27,7 +36,6 @@ from zenplan.worker.protocol.events import (
     Machine,
     Peak,
     Raised,
-    Reduced,
     Sampled,
     Stage,
 )
@@ -38,15 +46,9 @@ from zenplan.worker.protocol.federated import (
     Round,
 )
 from zenplan.worker.protocol.jobs import (
-    ALONE,
-    AT_ONCE,
-    TOGETHER,
-    WAYS,
     Count,
-    DataParallel,
     Job,
     Measure,
-    Replica,
     Rounds,
     WantedPoint,
 )
@@ -132,6 +134,7 @@ __all__ = [
     "Changed",
     "Checkpointed",
     "Clients",
+    "Communicated",
     "Compress",
     "Compressed",
     "Continue",
@@ -169,7 +172,6 @@ __all__ = [
     "Raised",
     "Ranks",
     "Ready",
-    "Reduced",
     "Rehearsal",
     "Rehearsed",
     "Replica",

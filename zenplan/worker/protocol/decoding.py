@@ -8,6 +8,7 @@ import msgspec
 
 from zenplan import documents
 from zenplan.errors import DataError
+from zenplan.worker.protocol.data_parallel import Communicated, DataParallel
 from zenplan.worker.protocol.events import (
     Built,
     Counted,
@@ -18,12 +19,11 @@ from zenplan.worker.protocol.events import (
     Machine,
     Peak,
     Raised,
-    Reduced,
     Sampled,
     Stage,
 )
 from zenplan.worker.protocol.federated import Clients, Moved, Round
-from zenplan.worker.protocol.jobs import Count, DataParallel, Measure
+from zenplan.worker.protocol.jobs import Count, Measure
 from zenplan.worker.protocol.serving import Serve, Serving
 from zenplan.worker.protocol.trained import (
     Compress,
@@ -64,7 +64,7 @@ class _Unknown(msgspec.Struct):
     event: str
 
 
-_Measured = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
+_Measured = Stage | Machine | Counted | Built | Peak | Sampled | Communicated | Failed | Done | Error | Raised
 _Trained = Ready | Rehearsed | Pulse | Steps | Metric | Checkpointed | Changed | Restarted | Ended | Written
 _Used = Scored | Explained | Importance | Exported | Compressed | Serving
 _Federated = Clients | Round | Moved

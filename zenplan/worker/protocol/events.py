@@ -94,19 +94,6 @@ class Sampled(Event, frozen=True, kw_only=True, tag="sample"):
     cpu_s: float
 
 
-class Reduced(Event, frozen=True, kw_only=True):
-    """One all-reduce of a tensor was timed, with nothing else going on.
-
-    Attributes:
-        group: of models, between whose steps it was.
-    """
-
-    bytes: Whole
-    group: Whole
-    round: Whole
-    wall_s: float
-
-
 class Failed(Event, frozen=True, kw_only=True):
     """A point is left out from here on; the others go on.
 

@@ -105,14 +105,33 @@ def joined(job: Train, ranks: Ranks | None) -> Iterator[JaxGroup]:
     Raises:
         ZenplanError: of the kind NO_COLLECTIVES: a worker has not come, or is gone.
     """
-    if job.device == "cpu":
-        jax.config.update("jax_num_cpu_devices", job.devices)
+    with collectives(job.device, ranks, job.workers, job.devices, job.tensor_parallel) as group:
+        yield group
+
+
+@contextmanager
+def collectives(
+    device: str, ranks: Ranks | None, workers: int = 1, devices: int = 1, divided: int = 1
+) -> Iterator[JaxGroup]:
+    """Within it the workers know each other, whatever they are about to do.
+
+    Args:
+        device: ``cpu`` or ``gpu``.
+        ranks: where this worker stands; None where it is alone.
+        devices: of each worker.
+        divided: over so many of them each replica is laid out.
+
+    Raises:
+        ZenplanError: of the kind NO_COLLECTIVES: a worker has not come, or is gone.
+    """
+    if device == "cpu":
+        jax.config.update("jax_num_cpu_devices", devices)
     with lost():
         if ranks is not None:
             _meet(ranks)
         # A model is built by the processor, and laid out then: it may be larger than a device.
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
-            yield _group(job, ranks)
+            yield _group(ranks, workers, devices, divided)
     if ranks is not None:
         jax.distributed.shutdown()
 
@@ -128,17 +147,15 @@ def _meet(ranks: Ranks) -> None:
     )
 
 
-def _group(job: Train, ranks: Ranks | None) -> JaxGroup:
-    devices = jax.devices()
-    wanted = job.workers * job.devices
-    if len(devices) < wanted:
+def _group(ranks: Ranks | None, workers: int, devices: int, divided: int) -> JaxGroup:
+    there, wanted = jax.devices(), workers * devices
+    if len(there) < wanted:
         raise ZenplanError(
-            f"there are {len(devices)} devices, and {wanted} were asked for", "fewer --devices, or another machine"
+            f"there are {len(there)} devices, and {wanted} were asked for", "fewer --devices, or another machine"
         )
-    divided = job.tensor_parallel
-    mesh = jax.sharding.Mesh(np.array(devices[:wanted]).reshape(-1, divided), (REPLICAS, WITHIN))
+    mesh = jax.sharding.Mesh(np.array(there[:wanted]).reshape(-1, divided), (REPLICAS, WITHIN))
     rank, size = (ranks.rank, ranks.size) if ranks else (0, 1)
     # Where a replica takes several workers, all of those load the same samples.
-    together = max(1, divided // job.devices)
-    share = Share(rank // together, size // together, max(1, job.devices // divided))
+    together = max(1, divided // devices)
+    share = Share(rank // together, size // together, max(1, devices // divided))
     return JaxGroup(rank=rank, size=size, share=share, mesh=mesh)

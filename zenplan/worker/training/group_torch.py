@@ -79,14 +79,29 @@ def joined(job: Train, ranks: Ranks) -> Iterator[TorchGroup]:
             "PyTorch trains Keras models in data parallel, and does not divide their matrices",
             "leave out --tensor-parallel, or --backend jax",
         )
+    with collectives(job.device, ranks) as group:
+        yield group
+
+
+@contextmanager
+def collectives(device: str, ranks: Ranks, patience: timedelta = _PATIENCE) -> Iterator[TorchGroup]:
+    """Within it the workers know each other, whatever they are about to do.
+
+    Args:
+        device: ``cpu`` or ``gpu``.
+        patience: a worker that waits so long for another takes it for dead.
+
+    Raises:
+        ZenplanError: of the kind NO_COLLECTIVES: one has not come, or is gone.
+    """
     with lost():
         met(ranks)
         host, _, port = ranks.address.rpartition(":")
         wait = timedelta(seconds=ranks.wait_s)
         store = distributed.TCPStore(host, int(port), ranks.size, ranks.rank == 0, timeout=wait, wait_for_workers=False)
-        backend = "nccl" if job.device == "gpu" else "gloo"
-        distributed.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size, timeout=_PATIENCE)
-        control = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+        backend = "nccl" if device == "gpu" else "gloo"
+        distributed.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size, timeout=patience)
+        control = distributed.new_group(backend="gloo", timeout=patience)
         yield TorchGroup(rank=ranks.rank, size=ranks.size, share=Share(ranks.rank, ranks.size), control=control)
     # Not after an error: what is waited for then may never come.
     distributed.destroy_process_group()

@@ -5,20 +5,37 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from zenplan.commands.calibrate.data_parallel import ROUNDS, SIZES_BYTES, predicted_step, run_ranks, stepped
+from zenplan.commands.calibrate.data_parallel import (
+    ROUNDS,
+    SIZES_BYTES,
+    Started,
+    predicted_step,
+    run_ranks,
+    stepped,
+)
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.calibrate.record import Recorder
 from zenplan.commands.calibrate.subject import Task
 from zenplan.domain.measured.calibration import Point
+from zenplan.domain.measured.collectives import ALL_GATHER, COLLECTIVES
 from zenplan.errors import DataError, FailureKind, ZenplanError
-from zenplan.planning.calibration.data_parallel import AllReduce
-from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, WAYS, Built, DataParallel, Event, Reduced, Sampled, Target
+from zenplan.worker.protocol import (
+    ALONE,
+    AT_ONCE,
+    TOGETHER,
+    WAYS,
+    Built,
+    Communicated,
+    DataParallel,
+    Event,
+    Sampled,
+    Target,
+)
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 needs_two = pytest.mark.skipif(
@@ -105,11 +122,15 @@ def test_a_step_ends_with_the_last_worker():
     assert [s.wall_s for s in stepped(heard, "depth=1", TOGETHER).samples] == [3.0, 5.0]
 
 
-def test_an_all_reduce_ends_with_the_last_worker():
+def communicated(wall_s: float, size_bytes: int = 64, name: str = ALL_GATHER) -> Communicated:
+    return Communicated(collective=name, group=1, bytes=size_bytes, round=0, wall_s=wall_s)
+
+
+def test_a_collective_ends_with_the_last_worker():
     heard = recorder()
     for wall_s in (0.2, 0.5, 0.3):
-        heard.hear(Reduced(group=1, bytes=64, round=0, wall_s=wall_s))
-    assert heard.reduced == {(1, 64): {0: 0.5}}
+        heard.hear(communicated(wall_s))
+    assert heard.communicated == {(1, ALL_GATHER, 64): {0: 0.5}}
 
 
 def test_a_way_that_was_not_stepped_is_said():
@@ -128,8 +149,9 @@ def test_a_way_that_was_not_stepped_is_said():
         Built(key="depth=1", setup_s=1.0, gradient_bytes=-4.0),
         sample(0, 0.0),
         sample(-1, 1.0),
-        Reduced(group=0, bytes=0, round=0, wall_s=1.0),
-        Reduced(group=0, bytes=4, round=0, wall_s=-1.0),
+        communicated(1.0, size_bytes=0),
+        communicated(-1.0, size_bytes=4),
+        communicated(1.0, name="all_hands"),
     ],
     ids=str,
 )
@@ -137,7 +159,7 @@ def test_what_cannot_be_is_an_error(event: Event):
     heard = recorder()
     with pytest.raises(DataError):
         heard.hear(event)
-    assert heard.reduced == {}
+    assert heard.communicated == {}
     assert [each.count for each in heard.progress.values()] in ([], [0])
 
 
@@ -157,8 +179,8 @@ def test_every_way_every_size_every_round():
         for key, ways in (("depth=1", WAYS), ("depth=2", (TOGETHER,)), ("depth=3", WAYS))
         for way in ways
     }
-    assert set(found.reduced) == {(group, size) for group in (0, 1) for size in SIZES_BYTES}
-    assert all(sorted(rounds) == list(range(ROUNDS)) for rounds in found.reduced.values())
+    assert set(found.communicated) == {(g, name, size) for g in (0, 1) for name in COLLECTIVES for size in SIZES_BYTES}
+    assert all(sorted(rounds) == list(range(ROUNDS)) for rounds in found.communicated.values())
     # Floats of four bytes: a layer of 8 × 8 and its bias for each depth, and the last one of 8 × 3.
     assert {key: h.gradient_bytes for key, h in heard.items()} == {f"depth={d}": 4 * (72 * d + 27) for d in (1, 2, 3)}
     assert found.machine is not None
@@ -184,9 +206,10 @@ def test_weights_stay_alike_only_where_gradients_are_averaged(folder: Path, way:
 def test_the_step_of_a_whole_model_is_made_of_its_parts():
     shallow = [task("small", depth, batch=4, width=64) for depth in (1, 2, 4)]
     found = predicted_step(run_ranks("small", [shallow], HOW, quiet), 0, shallow, 6, HOW)
-    link = AllReduce(latency_s=found.latency_s, s_per_byte=found.s_per_byte)
     assert found.step.step_s.mid == pytest.approx(found.compute.step_s.mid + found.exposed * found.reduce_s)
-    assert found.reduce_s == pytest.approx(link.seconds(4 * (6 * (64 * 64 + 64) + 64 * 3 + 3)))
+    gradients = 4 * (6 * (64 * 64 + 64) + 64 * 3 + 3)
+    assert found.reduce_s == pytest.approx(found.latency_s + gradients * found.s_per_byte)
+    assert found.scaling[0].step_s.mid == pytest.approx(found.step.step_s.mid)
     assert found.step.step_s.low < found.step.step_s.mid < found.step.step_s.high
     assert found.compute.method == "depths 1, 2, 4 at batch 4"
 
@@ -207,19 +230,27 @@ def test_a_worker_that_fails_does_not_keep_the_other(function: str, said: str):
 def test_the_error_that_others_follow_from_is_told(monkeypatch: pytest.MonkeyPatch, lost: str, own: str):
     """A worker that loses its peer may say so before the parent has seen that the peer is gone. Its words are nothing."""
 
-    def run_job(job: DataParallel, *more: object) -> None:
-        time.sleep(0.1 * job.rank)
-        if job.rank == 0:
+    def run_job(job: DataParallel, *more: object, **named: object) -> None:
+        time.sleep(0.1 * job.ranks.rank)
+        if job.ranks.rank == 0:
             raise ZenplanError(lost, "none", kind=FailureKind.NO_COLLECTIVES)
         raise ZenplanError(own, "none", kind=FailureKind.RAISED)
 
-    monkeypatch.setattr("zenplan.commands.calibrate.data_parallel.run_job", run_job)
+    monkeypatch.setattr("zenplan.adapters.workers.ranks.run_job", run_job)
     with pytest.raises(ZenplanError, match=own):
         run_ranks("small", [], HOW, quiet)
 
 
 @pytest.mark.slow
 @needs_two
-def test_more_workers_than_cores_are_refused():
-    with pytest.raises(ZenplanError, match=f"need {CORES + 1} cores, there are {CORES}"):
-        run_ranks("small", [[task("small")]], replace(HOW, workers=CORES + 1), quiet)
+@pytest.mark.skipif(not find_spec("jax"), reason="jax is missing")
+def test_jax_steps_in_every_way_and_times_every_collective():
+    started = Started(sizes=(2**12, 2**16), rounds=2)
+    shallow = [task("small", depth) for depth in (1, 2)]
+    found = run_ranks("small", [shallow], HOW, quiet, "jax", started)
+    assert {(g, name, size) for g, name, size in found.communicated} == {
+        (0, name, size) for name in COLLECTIVES for size in started.sizes
+    }
+    assert {way: len(rounds) for way, rounds in found.progress["depth=2"].samples.items()} == dict.fromkeys(WAYS, 2)
+    assert found.progress["depth=2"].gradient_bytes == 4 * (72 * 2 + 27)
+    assert predicted_step(found, 0, shallow, 2, HOW, "jax").step.step_s.low > 0
