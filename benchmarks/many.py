@@ -57,6 +57,8 @@ _DIGITS: Final = 1e-6
 # Those that train on several workers.
 _KILLED: Final = ("jax", "torch")
 _KILLED_WORKERS: Final = 2
+# So that random numbers matter.
+_DROPPED: Final = ("--option=dropout=0.1",)
 _WHO: Final = ("rank", "rank", "rank", "rank", "command", "all")
 _WHEN: Final = ("start", "steps", "steps", "checkpoint")
 # Kills of one run at most, before it is let run to its end.
@@ -182,9 +184,12 @@ def many_of(bench: Bench, task: Task, backend: str, name: str, flags: Sequence[s
     return Many(bench=bench, task=task, backend=backend, folder=folder, draw=draw, flags=flags)
 
 
-def whole(bench: Bench, task: Task, backend: str, layout: tuple[int, int, int]) -> Many:
+def whole(
+    bench: Bench, task: Task, backend: str, layout: tuple[int, int, int], name: str = "exact", more: Sequence[str] = ()
+) -> Many:
     """A run of that layout that nobody disturbs; it is made once."""
-    found = many_of(bench, task, backend, "exact-" + "-".join(map(str, layout)), layout_flags(layout))
+    name = f"{name}-{'-'.join(map(str, layout))}"
+    found = many_of(bench, task, backend, name, [*layout_flags(layout), *more])
     if not (found.folder / "model" / "model.keras").exists():
         shutil.rmtree(found.folder, ignore_errors=True)
         found.begin()
@@ -250,9 +255,9 @@ def kills(bench: Bench, task: Task, backends: Sequence[str], count: int, seed: i
         wanted = count // len(backends) + (place < count % len(backends))
         layout = (_KILLED_WORKERS, 1, 1)
         while (done := len(_of(kept, "kill", backend))) < wanted:
-            truth = whole(bench, task, backend, layout).outcome()
+            truth = whole(bench, task, backend, layout, "killed-not", _DROPPED).outcome()
             draw = random.Random(f"{seed} {backend} {done}")  # noqa: S311 (no secret)
-            flags = [*layout_flags(layout), "--max-restarts", "20"]
+            flags = [*layout_flags(layout), *_DROPPED, "--max-restarts", "20"]
             run = many_of(bench, task, backend, "killed", flags, draw)
             for number, row in enumerate(one(run, truth, min(_A_RUN, wanted - done)), start=done):
                 _keep(kept, {**key(f"kill {seed}-{number}", backend), "code": 0, **row})
