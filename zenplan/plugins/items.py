@@ -22,7 +22,7 @@ from zenplan.errors import (
     nearest,
 )
 from zenplan.plugins.guard import Outcome, attempt, one_line
-from zenplan.protocols import Engine, Exporter, Launcher, PriceProvider, Tracker, WorkloadFamily
+from zenplan.protocols import Engine, Exporter, Launcher, PriceProvider, Tracker, WorkloadFamily, several_of
 from zenplan.version import API
 
 MOST_ITEMS: Final = 10_000
@@ -42,7 +42,8 @@ KINDS: Final[Mapping[str, tuple[str, type]]] = {
 PATIENCE_S: Final[Mapping[str, float]] = {"fetch": 600.0}
 _MOST_LETTERS_OF_NAME: Final = 200
 
-Texts = Mapping[str, str]
+# Its name and other texts; of an engine what it trains on, too.
+Texts = Mapping[str, Any]
 T = TypeVar("T")
 # A call into a plugin: what it is called, the call, and how long it may take where that is not the usual time.
 Ask = Callable[[str, Callable[[], Any], float | None], Outcome[Any]]
@@ -146,7 +147,12 @@ def _checked(item: Any, kind: type) -> tuple[Any, Texts]:
     if kind is PriceProvider:
         texts["carries"] = getattr(item, "carries", "")
     # A subclass of str may do anything when it is compared or shown.
-    return item, {name: _name(text, name) for name, text in texts.items()}
+    known: dict[str, Any] = {name: _name(text, name) for name, text in texts.items()}
+    if kind is Engine:
+        from zenplan.domain.training.several import Several
+
+        known["several"] = owned(several_of(item), Several, "several")
+    return item, known
 
 
 def _name(text: Any, field: str) -> str:

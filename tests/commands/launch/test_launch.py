@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +82,8 @@ def test_every_system_has_the_same_job(system: str, plan: dict[str, Any], called
     # Never less than the plan's upper end, and no more than the next cent and the next second.
     assert 0 <= float(flag(words, "--max-usd")) - job["max_usd"] < 0.01
     assert 0 <= float(flag(words, "--max-hours")) * 3600 - job["max_duration_s"] < 1
+    # Of one machine: a run of several counts them.
+    assert float(flag(words, "--usd-per-hour")) == pytest.approx(job["usd_per_h"] / 2, abs=1e-4)
     folder = Path(f"launch-{system}")
     assert json.loads((folder / "launch.json").read_text(encoding="utf-8")) == found
     for file in found["files"]:
@@ -122,7 +131,7 @@ def test_files_are_handed_to_the_client(
     plan: dict[str, Any], called: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bin").mkdir()
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     done = called("launch", "plan.json", "--on", "slurm", "--submit")
     assert (done.code, "sbatch is not on the PATH" in done.err) == (1, True)
     assert Path("launch-slurm/job.sh").is_file()
@@ -251,3 +260,74 @@ def test_what_differs_from_the_plan_is_said(plan: dict[str, Any], called: Callab
     notes = " ".join(document(called, "plan.json", "--on", "slurm")["notes"])
     assert "512" in notes
     assert "fp32" in notes
+
+
+SMALL = """
+[data]
+data = "corpus"
+
+[step]
+batch = 8
+seq_len = 32
+
+[train]
+model = "decoder"
+backend = "torch"
+device = "cpu"
+steps = 120
+
+[train.options]
+layers = 1
+width = 16
+heads = 2
+length = 32
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (find_spec("keras") and find_spec("torch")), reason="Keras and PyTorch are not installed")
+def test_one_job_is_stopped_and_gone_on_with_by_the_same_command(called: Callable[..., Any]) -> None:
+    """Two ranks of a node, as the files start them, for real."""
+    Path("run.toml").write_text(SMALL, encoding="utf-8")
+    Path("corpus").mkdir()
+    Path("corpus/a.txt").write_text(Path(signal.__file__).read_text(encoding="utf-8") * 20, encoding="utf-8")
+    argv = ("run.toml", "--on", "ray", "--shared", str(Path.cwd()), "--volume", "here", "--gpus-per-node", "2")
+    job = document(called, *argv, "--max-hours", "1")["job"]
+    run = Path(job["run_folder"])
+    words = [sys.executable, "-m", "zenplan", *job["command"][1:]]
+
+    def started() -> subprocess.Popen[str]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        node = {"NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        return subprocess.Popen(
+            ["bash", "node.sh", "1", "2", "300", *words],
+            cwd="launch-ray",
+            env={**os.environ, **node},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def steps() -> list[int]:
+        file = run / "metrics.jsonl"
+        # The last line may be half written.
+        lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
+        return [found["step"] for found in map(json.loads, lines) if "loss" in found]
+
+    with started() as process:
+        end = time.monotonic() + 120
+        while len(steps()) < 20 and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        process.terminate()
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, out
+    assert 20 <= len(steps()) < 120
+    with started() as process:
+        out, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, out
+    assert steps() == list(range(1, 121))
+    with started() as process:
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, "is finished" in out) == (0, True)

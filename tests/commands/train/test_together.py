@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -9,11 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zenplan.adapters.workers.engines import KerasEngine
+from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.train.together import NAMES, ONE, Together, ranks_of, shared_anew, together_of
 from zenplan.errors import UsageError
 from zenplan.worker.protocol import Kind, Optimizer, Ranks, Train
 
 WHOLE = {"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "node0", "MASTER_PORT": "29500"}
+
+
+def engine(name: str) -> Any:
+    """zenplan's own of that backend, or one that says nothing of several workers."""
+    return KerasEngine(name) if name in BACKENDS else SimpleNamespace(name=name)
 
 
 # --- the variables of a launcher
@@ -83,37 +91,37 @@ def test_figures_that_do_not_go_together_are_refused(changes: dict[str, str], sa
 
 def test_without_a_flag_one_worker_trains() -> None:
     for backend in ("jax", "torch", "tensorflow", "of a plugin"):
-        assert together_of({}, backend, {}) == ONE
-        assert together_of({"workers": 1, "devices": 1}, backend, {}) == ONE
+        assert together_of({}, engine(backend), {}) == ONE
+        assert together_of({"workers": 1, "devices": 1}, engine(backend), {}) == ONE
     assert ONE.replicas == 1
 
 
 def test_each_backend_has_workers_and_devices_as_it_can() -> None:
-    assert together_of({"workers": 2, "devices": 4}, "jax", {}) == Together(workers=2, devices=4)
-    assert together_of({"workers": 3}, "torch", {}) == Together(workers=3)
+    assert together_of({"workers": 2, "devices": 4}, engine("jax"), {}) == Together(workers=2, devices=4)
+    assert together_of({"workers": 3}, engine("torch"), {}) == Together(workers=3)
     # A process for each device.
-    assert together_of({"devices": 3}, "torch", {}) == Together(workers=3)
-    assert together_of({"workers": 3, "devices": 3}, "torch", {}) == Together(workers=3)
-    assert together_of({"devices": 3}, "tensorflow", {}) == Together(devices=3)
+    assert together_of({"devices": 3}, engine("torch"), {}) == Together(workers=3)
+    assert together_of({"workers": 3, "devices": 3}, engine("torch"), {}) == Together(workers=3)
+    assert together_of({"devices": 3}, engine("tensorflow"), {}) == Together(devices=3)
 
 
 def test_matrices_are_divided_over_devices() -> None:
-    found = together_of({"workers": 2, "devices": 4, "tensor_parallel": 2}, "jax", {})
+    found = together_of({"workers": 2, "devices": 4, "tensor_parallel": 2}, engine("jax"), {})
     assert (found.tensor_parallel, found.replicas) == (2, 4)
     with pytest.raises(UsageError, match="8 devices are no multiple of --tensor-parallel 3"):
-        together_of({"workers": 2, "devices": 4, "tensor_parallel": 3}, "jax", {})
+        together_of({"workers": 2, "devices": 4, "tensor_parallel": 3}, engine("jax"), {})
     with pytest.raises(UsageError, match="no multiple of --tensor-parallel 2"):
-        together_of({"tensor_parallel": 2}, "jax", {})
+        together_of({"tensor_parallel": 2}, engine("jax"), {})
 
 
 @pytest.mark.parametrize(
     ("backend", "flags", "said", "hint"),
     [
         ("torch", {"workers": 2, "devices": 3}, "contradict", "a device a worker"),
-        ("torch", {"workers": 2, "tensor_parallel": 2}, "divides none", "jax"),
-        ("tensorflow", {"devices": 2, "tensor_parallel": 2}, "divides none", "jax"),
-        ("tensorflow", {"workers": 2}, "not on several workers", "--devices"),
-        ("tensorflow", {"workers": 2, "devices": 2}, "not on several workers", "--devices"),
+        ("torch", {"workers": 2, "tensor_parallel": 2}, "divides no matrices", "jax"),
+        ("tensorflow", {"devices": 2, "tensor_parallel": 2}, "divides no matrices", "jax"),
+        ("tensorflow", {"workers": 2}, "and not on 2 of 1", "jax"),
+        ("tensorflow", {"workers": 2, "devices": 2}, "and not on 2 of 2", "jax"),
         ("of a plugin", {"workers": 2}, "of a plugin does not train on several", "jax"),
         ("of a plugin", {"devices": 2}, "of a plugin does not train on several", "tensorflow"),
     ],
@@ -122,23 +130,23 @@ def test_what_an_engine_cannot_is_refused_with_what_can(
     backend: str, flags: dict[str, int], said: str, hint: str
 ) -> None:
     with pytest.raises(UsageError, match=said) as caught:
-        together_of(flags, backend, {})
+        together_of(flags, engine(backend), {})
     assert hint in caught.value.hint
 
 
 def test_a_launcher_says_how_many_workers() -> None:
     ranks = ranks_of(WHOLE)
-    assert together_of({"devices": 2}, "jax", WHOLE) == Together(workers=8, devices=2, ranks=ranks)
-    assert together_of({"workers": 8}, "torch", WHOLE) == Together(workers=8, ranks=ranks)
+    assert together_of({"devices": 2}, engine("jax"), WHOLE) == Together(workers=8, devices=2, ranks=ranks)
+    assert together_of({"workers": 8}, engine("torch"), WHOLE) == Together(workers=8, ranks=ranks)
     with pytest.raises(UsageError, match="--workers 4 and WORLD_SIZE=8 contradict"):
-        together_of({"workers": 4}, "torch", WHOLE)
-    with pytest.raises(UsageError, match="not on several workers"):
-        together_of({"devices": 2}, "tensorflow", WHOLE)
+        together_of({"workers": 4}, engine("torch"), WHOLE)
+    with pytest.raises(UsageError, match="devices of one worker, and not on 8"):
+        together_of({"devices": 2}, engine("tensorflow"), WHOLE)
 
 
 def test_a_worker_of_a_launcher_has_one_device_on_pytorch() -> None:
     with pytest.raises(UsageError, match="a device a worker"):
-        together_of({"devices": 2}, "torch", WHOLE)
+        together_of({"devices": 2}, engine("torch"), WHOLE)
 
 
 # --- a run that is gone on with

@@ -51,7 +51,7 @@ def test_two_of_a_rank_or_of_another_number_of_workers_are_wrong() -> None:
 def test_a_port_that_is_taken_is_said() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         taken = Ranks(rank=0, size=2, address=f"127.0.0.1:{other.getsockname()[1]}", wait_s=5.0)
-        with pytest.raises(ZenplanError, match="cannot meet at .*in use"):
+        with pytest.raises(ZenplanError, match=r"cannot meet at .*in use"):
             met(taken)
 
 
@@ -63,7 +63,7 @@ def test_a_stranger_at_the_port_is_not_rank_0(monkeypatch: pytest.MonkeyPatch) -
         connection, _ = other.accept()
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         connection.close()
-        with pytest.raises(ZenplanError, match="rank 1 met nobody .* what is there is not rank 0"):
+        with pytest.raises(ZenplanError, match=r"rank 1 met nobody .* what is there is not rank 0"):
             found.result()
 
 

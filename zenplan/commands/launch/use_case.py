@@ -70,7 +70,7 @@ def _job(
     asked: Asked, plan: Planned, trained: Trained, engine: Engine, sheet: Accelerator | None, folder: Path
 ) -> LaunchJob:
     device = None if sheet is not None and sheet.threads is not None else sheet
-    _check(plan, trained)
+    _check(plan, trained, engine)
     hours = _hours(asked, plan, trained)
     usd = asked.max_usd or _least(trained.max_usd, plan.max_usd)
     name = asked.name or _label(plan.name or trained.path.stem)
@@ -136,17 +136,16 @@ def _command(
         words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--max-hours", f"{math.ceil(hours * 1e4) / 1e4:.4f}"]
     words += ["--max-usd", f"{math.ceil(usd * 100) / 100:.2f}"] if usd is not None else []
-    words += ["--usd-per-hour", f"{plan.usd_per_h:.4f}"] if plan.usd_per_h is not None else []
+    # Of one machine: the run counts them.
+    words += ["--usd-per-hour", f"{plan.usd_per_h / plan.nodes:.4f}"] if plan.usd_per_h is not None else []
     return tuple(words)
 
 
-def _check(plan: Planned, trained: Trained) -> None:
+def _check(plan: Planned, trained: Trained, engine: Engine) -> None:
     """Raise UsageError where ranks could not train it together: each of them would say the same once it is there."""
     ranks = plan.nodes * plan.node_ranks
     texts = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "there", **dict.fromkeys(("RANK", "LOCAL_RANK"), "0")}
-    together = together_of(
-        {**trained.together, **plan.tensor_parallel}, trained.backend, {**texts, "MASTER_PORT": str(PORT)}
-    )
+    together = together_of({**trained.together, **plan.tensor_parallel}, engine, {**texts, "MASTER_PORT": str(PORT)})
     if together.devices > 1 and ranks > 1:
         raise UsageError(f"{trained.path} has devices, and each of {ranks} ranks has one", "leave devices out")
     if trained.batch is not None and trained.batch % together.replicas:
@@ -165,8 +164,8 @@ def _differences(plan: Planned, trained: Trained) -> Iterator[str]:
         yield f"the plan is in {plan.precision}, {trained.path} in {precision}"
     if plan.layout is not None and plan.layout.zero > 0:
         yield f"the plan divides what the optimizer holds (ZeRO {plan.layout.zero}); every device of the run holds all"
-    if plan.max_usd is None and trained.max_usd is None:
-        yield "no price is known: nothing but its hours limits what the run costs"
+    if plan.usd_per_h is None and trained.given.get("usd_per_hour") is None:
+        yield "no price of an hour is known: no limit of dollars holds, and that of hours does"
     if trained.backend == _TENSORFLOW and plan.accelerator:
         yield "zenplan[tensorflow] is of processors: --venv names an environment that has CUDA"
 

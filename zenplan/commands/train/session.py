@@ -146,7 +146,8 @@ def job_of_rank(flags: Flags, folder: Path, plugins: Plugins, warn: Any, show: A
     """
     if flags.resume is not None or (flags.autoresume and (folder / STATUS).exists()):
         status, job = standing(folder)[0], take(folder, JOB, Train)
-        return shared_anew(job, _on_now(job, flags, status.backend)), status.backend, _engine(status.backend, plugins)
+        engine = _engine(status.backend, plugins)
+        return shared_anew(job, _on_now(job, flags, engine)), status.backend, engine
     sheets = catalogue(plugins)
     unseen: Any = lambda *_: None  # noqa: E731 - nothing is counted
     here = Here(
@@ -179,7 +180,7 @@ def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
     compiled = flags.compiled if flags.compiled is not None else both.pop("compiled", None)
     given, request, settings = _parsed(both, options, both.get("precision"), flags.output)
     engine = _engine(given.get("backend"), here.plugins)
-    together = together_of(given, engine.name, os.environ)
+    together = together_of(given, engine, os.environ)
     cores = int(here.profile.host.usable_cores or 1) or 1
     shared = max(1, cores // together.workers) if together.workers > 1 else None
     how = how_of(
@@ -278,20 +279,21 @@ def _resumed(flags: Flags, here: Here) -> Session:
     both = {**_of_file(folder / REQUEST), **flags.own}
     given, request, settings = _parsed(both, both.get(OPTIONS, {}), how.precision, flags.output)
     # The text of the file is in the folder, and not written anew.
-    together = _on_now(job, flags, status.backend)
+    engine = _engine(status.backend, here.plugins)
+    together = _on_now(job, flags, engine)
     asked = asked_run(given, request, _data(both, flags, here), how, status.backend, "", together)
     asked = replace(asked, job=shared_anew(resumed_job(job, folder), together))
     place = Place(id=status.id, folder=folder, resumed=(status, read_prediction(folder)))
-    return _session(asked, place, _engine(status.backend, here.plugins), here, settings["format"])
+    return _session(asked, place, engine, here, settings["format"])
 
 
-def _on_now(job: Train, flags: Flags, backend: str) -> Together:
+def _on_now(job: Train, flags: Flags, engine: Engine) -> Together:
     """Who trains a run that is gone on with: as many as before, where nothing else is said."""
     before = {"devices": job.devices, "tensor_parallel": job.tensor_parallel}
     if ranks_of(os.environ) is None:
         # A launcher says itself how many they are now.
         before["workers"] = job.workers
-    return together_of({**before, **parsed_train(flags.own)}, backend, os.environ)
+    return together_of({**before, **parsed_train(flags.own)}, engine, os.environ)
 
 
 def _baselines(asked: Asked, here: Here) -> dict[str, dict[str, float]]:

@@ -145,8 +145,9 @@ class Supervisor:
                 self.heard(event)
 
     def _ready(self, event: Ready) -> None:
+        if self.ready is None:
+            self.asked = priced_on(self.asked, event.hosts)
         self.ready, self._ready_s = event, time.monotonic()
-        self.asked = priced_on(self.asked, event.hosts)
         # Workers that begin again have set up before.
         since_s = self.workers.begun_s or self.began_s
         self.spent = replace(self.spent, setup_s=self.spent.setup_s + self._ready_s - since_s)

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from zenplan.adapters.workers.engines import engines
 from zenplan.errors import UsageError
+from zenplan.protocols import Engine, several_of
 from zenplan.worker.protocol import Ranks, Train
 
 # What torchrun sets, and every launcher that zenplan writes files for.
@@ -16,11 +18,6 @@ NAMES: Final = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"
 # Between the start of the first and of the last, which may have to load an image or prepare the data.
 WAIT_S: Final = 300.0
 _MOST_DIGITS: Final = 9
-_CAN: Final = {
-    "jax": "workers, devices and matrices divided over them",
-    "torch": "workers with a device each",
-    "tensorflow": "devices of one worker",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,40 +50,46 @@ class Together:
 ONE: Final = Together()
 
 
-def together_of(given: Mapping[str, Any], backend: str, environ: Mapping[str, str]) -> Together:
+def together_of(given: Mapping[str, Any], engine: Engine, environ: Mapping[str, str]) -> Together:
     """Who trains it, as the flags and the environment say.
 
     Args:
         given: values of the flags of a run.
-        backend: the engine's name.
+        engine: that trains it.
 
     Raises:
         UsageError: they contradict, or the engine cannot.
     """
     workers, devices = given.get("workers") or 1, given.get("devices") or 1
     wait_s = given.get("rendezvous_timeout") or WAIT_S
-    ranks = ranks_of(environ, wait_s)
+    ranks, several = ranks_of(environ, wait_s), several_of(engine)
     if ranks is not None:
         if given.get("workers") not in (None, ranks.size):
             raise UsageError(
                 f"--workers {workers} and WORLD_SIZE={ranks.size} contradict",
                 "leave --workers out: the launcher says it",
             )
-        workers = ranks.size
-        if backend == "torch" and devices > 1:
+        if several.starts:
             raise UsageError(
-                f"PyTorch has a device a worker, not {devices}", "let the launcher start a worker for each device"
+                f"RANK is set, by a launcher that starts the workers, and {engine.name} starts them itself",
+                "another --backend; or start it once, without RANK",
             )
-    elif backend == "torch" and devices > 1:
-        # PyTorch has a process for each device.
+        workers = ranks.size
+        if not several.devices and devices > 1:
+            raise UsageError(
+                f"{engine.name} has a device a worker, not {devices}", "let the launcher start a worker for each device"
+            )
+    elif several.workers and not several.devices and devices > 1:
+        # It has a process for each device.
         if workers not in (1, devices):
             raise UsageError(
-                f"--workers {workers} and --devices {devices} contradict", "PyTorch has a device a worker: give one"
+                f"--workers {workers} and --devices {devices} contradict",
+                f"{engine.name} has a device a worker: give one",
             )
         workers, devices = devices, 1
     divided = given.get("tensor_parallel") or 1
     found = Together(workers=workers, devices=devices, tensor_parallel=divided, ranks=ranks, wait_s=wait_s)
-    _check(found, backend)
+    _check(found, engine)
     return found
 
 
@@ -110,27 +113,32 @@ def shared_anew(job: Train, together: Together) -> Train:
     )
 
 
-def _check(found: Together, backend: str) -> None:
-    total = found.workers * found.devices
+def _check(found: Together, engine: Engine) -> None:
+    total, several = found.workers * found.devices, several_of(engine)
     if total == 1 and found.tensor_parallel == 1:
         return
-    if backend not in _CAN:
-        can = "; ".join(f"{name}: {what}" for name, what in _CAN.items())
-        raise UsageError(f"{backend} does not train on several workers or devices here", f"what does: {can}")
-    if found.workers > 1 and backend == "tensorflow":
+    if (found.workers > 1 and not several.workers) or (found.devices > 1 and not several.devices):
+        what = several.words()
         raise UsageError(
-            "tensorflow trains on the devices of one worker, and not on several workers here",
-            f"--devices without --workers; or --backend jax (or torch) with --workers {found.workers}",
+            f"{engine.name} trains on {what}, and not on {found.workers} of {found.devices} device(s)"
+            if what
+            else f"{engine.name} does not train on several workers or devices here",
+            f"what does: {_who()}",
         )
-    if found.tensor_parallel > 1 and backend != "jax":
+    if found.tensor_parallel > 1 and not several.divides:
         raise UsageError(
-            f"Keras on {backend} accepts matrices that are divided over devices, and divides none", "--backend jax does"
+            f"{engine.name} divides no matrices over devices", f"leave --tensor-parallel out; what does: {_who()}"
         )
     if total % found.tensor_parallel:
         raise UsageError(
             f"{total} devices are no multiple of --tensor-parallel {found.tensor_parallel}",
             "give one that divides them",
         )
+
+
+def _who() -> str:
+    """zenplan's own engines that can, and what."""
+    return "; ".join(f"{each.name}: {each.several.words()}" for each in engines() if each.several.words())
 
 
 def ranks_of(environ: Mapping[str, str], wait_s: float = WAIT_S) -> Ranks | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,8 +36,8 @@ from zenplan.commands.train.tracking import Followers, tracked_run
 from zenplan.domain.hardware.device import Device, Profile
 from zenplan.domain.measured.training_run import FAILED, RUNNING, STOPPED, RunPrediction, RunResult, RunStatus
 from zenplan.errors import FailureKind, ZenplanError
-from zenplan.protocols import Engine, Tracker
-from zenplan.worker.protocol import Ended, Event, Pulse, Ranks
+from zenplan.protocols import Engine, Tracker, several_of
+from zenplan.worker.protocol import Ended, Event, Pulse, Ranks, Restarted
 
 _FAILURE: Final = "failure"
 
@@ -235,7 +236,10 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
     """The answer of the worker; of several on this machine, that of rank 0."""
     asked, limits = supervisor.asked, Limits(time_s=math.inf)
     job, command = msgspec.structs.replace(asked.job, ranks=asked.ranks), engine.worker()
-    if asked.ranks is not None or job.workers == 1:
+    starts = several_of(engine).starts
+    if starts and job.workers > 1:
+        job = msgspec.structs.replace(job, max_restarts=asked.max_restarts - supervisor.workers.restarts)
+    if asked.ranks is not None or job.workers == 1 or starts:
         environment = (
             measuring_environment(job.device, job.threads, os.environ)
             if asked.ranks is None
@@ -246,7 +250,7 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
             asked.backend,
             limits,
             supervisor.tell,
-            hear=supervisor.hear,
+            hear=partial(_heard, supervisor),
             environment=environment,
             command=command,
             orders=supervisor.orders,
@@ -268,6 +272,16 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
         supervisor.orders,
         (lock,),
     )
+
+
+def _heard(supervisor: Supervisor, event: Event) -> None:
+    """Raises ZenplanError: an engine that starts its workers itself lost one, and they are not to begin again."""
+    if not isinstance(event, Restarted):
+        supervisor.hear(event)
+        return
+    error = ZenplanError(event.why, "the last checkpoint is as it was", kind=FailureKind.NO_COLLECTIVES)
+    if not supervisor.begins_again(error):
+        raise error
 
 
 def _over(

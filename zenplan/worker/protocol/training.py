@@ -153,6 +153,17 @@ class Changed(Event, frozen=True, kw_only=True, tag="changed"):
     why: str
 
 
+class Restarted(Event, frozen=True, kw_only=True, tag="restarted"):
+    """A worker was lost, and all begin again from the newest checkpoint: ``Ready`` comes once more. Only of an engine
+    that starts its workers itself.
+
+    Attributes:
+        why: for people.
+    """
+
+    why: str
+
+
 class Ended(Event, frozen=True, kw_only=True, tag="ended"):
     """The end of a run that ended as it should.
 
@@ -268,6 +279,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         workers: processes that train it together; devices: of each.
         tensor_parallel: devices that each replica's matrices are divided over.
         ranks: where this worker stands among them; None of one alone.
+        max_restarts: times that an engine which starts its workers itself may begin again where one is lost.
     """
 
     last: ClassVar[type[Event]] = Ended
@@ -300,6 +312,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     devices: Whole = 1
     tensor_parallel: Whole = 1
     ranks: Ranks | None = None
+    max_restarts: Whole = 0
 
     @property
     def several(self) -> bool:
