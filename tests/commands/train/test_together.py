@@ -41,9 +41,9 @@ def test_the_port_that_torchrun_keeps_is_left_to_it() -> None:
 
 
 def test_how_long_they_wait_for_each_other_can_be_said() -> None:
-    ranks = together_of({"rendezvous_timeout": 20.0}, "torch", WHOLE).ranks
+    ranks = together_of({"rendezvous_timeout": 20.0}, engine("torch"), WHOLE).ranks
     assert ranks is not None and ranks.wait_s == 20.0
-    assert together_of({"rendezvous_timeout": 20.0, "workers": 2}, "jax", {}).wait_s == 20.0
+    assert together_of({"rendezvous_timeout": 20.0, "workers": 2}, engine("jax"), {}).wait_s == 20.0
 
 
 def test_one_worker_is_alone() -> None:
