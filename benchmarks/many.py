@@ -280,9 +280,9 @@ def _keep(kept: Kept, row: Mapping[str, Any]) -> None:
 
 # --- what watching costs
 
-_MEASURED: Final = (100, 500)
-# Larger than the others: a step of some tens of milliseconds.
-_LARGER: Final = {"layers": 4, "width": 192, "heads": 3, "length": 64}
+_MEASURED: Final = (50, 250)
+# Larger than the others' batch: a step of some tens of milliseconds.
+_BATCH: Final = 64
 
 
 def overhead(bench: Bench, task: Task, count: int, kept: Kept) -> None:
@@ -294,12 +294,8 @@ def overhead(bench: Bench, task: Task, count: int, kept: Kept) -> None:
         _keep(kept, {**row, **_watched(bench, task), "bare_step_s": _bare(bench, task)})
 
 
-def _larger() -> list[str]:
-    return [f"--option={name}={value}" for name, value in _LARGER.items()]
-
-
 def _watched(bench: Bench, task: Task) -> dict[str, Any]:
-    flags = [*_larger(), "--workers", "2", "--steps", str(_MEASURED[1] + 50), "--checkpoint-every", "0"]
+    flags = ["--batch", str(_BATCH), "--workers", "2", "--steps", str(_MEASURED[1] + 50), "--checkpoint-every", "0"]
     run = many_of(bench, task, "torch", "overhead", [*flags, "--evaluate-every", "0"])
     shutil.rmtree(run.folder, ignore_errors=True)
     run.begin()
@@ -318,7 +314,7 @@ def _watched(bench: Bench, task: Task) -> dict[str, Any]:
 def _bare(bench: Bench, task: Task) -> float:
     """Seconds of a step in the mean of the workers."""
     address, processes = free_address(), []
-    told = json.dumps([str(bench.prepared(task)), {**bench.options(task), **_LARGER}, *_MEASURED])
+    told = json.dumps([str(bench.prepared(task)), bench.options(task), _BATCH, *_MEASURED])
     for rank in range(2):
         environment = {
             **bench.environment("bare"),
