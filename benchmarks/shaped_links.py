@@ -20,9 +20,9 @@ MBIT = 1e6 / 8
 # No address of the machine's own: the bridge has none, and nothing leaves the namespaces.
 _NETWORK = "10.213.7"
 _PORT = 29500
-# Of a token bucket: what may go at once, as long as that takes, and no less than some packets; and how long a byte may
-# wait for its turn.
-_BURST_S, _LEAST_BURST, _LATENCY = 1e-3, 16_000, "50ms"
+# Of a token bucket: what may go at once, a little more than the largest packet that is handed to it whole (64 KiB: one that
+# is taken apart is slower than the rate); and how long a byte may wait for its turn.
+_BURST, _LATENCY = "72kb", "50ms"
 _VARIABLE = "ZENPLAN_NAMESPACE"
 
 
@@ -60,9 +60,8 @@ class Links:
 
     def shape(self, mbit: int) -> None:
         """Hold each worker to so many millions of bits a second."""
-        burst = max(_LEAST_BURST, round(mbit * MBIT * _BURST_S))
         for name in self.names:
-            bucket = ("rate", f"{mbit}mbit", "burst", str(burst), "latency", _LATENCY)
+            bucket = ("rate", f"{mbit}mbit", "burst", _BURST, "latency", _LATENCY)
             _do("tc", "-n", name, "qdisc", "replace", "dev", name, "root", "tbf", *bucket)
 
 
