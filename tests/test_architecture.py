@@ -124,6 +124,7 @@ OUTSIDE = {
     "uvloop": ("adapters/serving/",),
     "prometheus_client": ("adapters/serving/",),
     "httpx": ("adapters/http/",),
+    "apprise": ("adapters/notify.py",),
     "hishel": ("adapters/http/",),
     "rich": ("adapters/formats.py", "commands/"),
     "typer": ("commands/",),
@@ -132,6 +133,7 @@ OUTSIDE = {
     "mlflow": ("adapters/trackers/services.py",),
     "trackio": ("adapters/trackers/services.py",),
     "wandb": ("adapters/trackers/services.py",),
+    "yaml": ("adapters/launchers/parts.py",),
     "pynvml": ("adapters/machine/nvml.py",),
     "platformdirs": ("adapters/", "commands/"),
     "keras": ("worker/",),
@@ -174,6 +176,7 @@ LONGER = {
     "api_trained.py:compress": "as api.estimate",
     "commands/explain/command.py:explain": "as calibrate's",
     "commands/federate/command.py:federate": "as calibrate's",
+    "commands/launch/command.py:launch": "as calibrate's",
     "commands/serve/command.py:serve": "as calibrate's",
     "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
     "api.py:calibrate": "as api.estimate",
@@ -190,6 +193,7 @@ HEAVY = (
     "PIL",
     "httpx",
     "hishel",
+    "apprise",
     "keras",
     "jax",
     "torch",
@@ -393,6 +397,7 @@ def test_what_is_imported_is_a_dependency() -> None:
     stated |= {"pynvml"} if "nvidia-ml-py" in stated else set()
     stated |= {"PIL"} if "pillow" in stated else set()
     stated |= {"prometheus_client"} if "prometheus-client" in stated else set()
+    stated |= {"yaml"} if "pyyaml" in stated else set()
     stated |= {"tensorflow"} if "tensorflow-cpu" in stated else set()
     assert {name for name in OUTSIDE if name not in stated} == set()
 

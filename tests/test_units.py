@@ -46,6 +46,13 @@ def test_counts(text: str, value: float) -> None:
     assert units.parse_count(text) == pytest.approx(value, rel=1e-12)
 
 
+@pytest.mark.parametrize("text", ["20Gb", "1 Mb", "3Kb", "5Gib", "20Gbit", "8 gbits", "1Tbit", "100 bits"])
+def test_sizes_in_bits_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="bits") as caught:
+        units.parse_bytes(text, "--dataset-size")
+    assert "bytes" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("1TB", 1e12), ("500GiB", 500 * 2**30), ("2e9", 2e9), ("80 gb", 80e9), ("1KiB", 1024), ("5m", 5e6), ("1b", 1)],

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
+    from zenplan.domain.launch.job import LaunchJob, Submission
     from zenplan.domain.market.committed import Committed
     from zenplan.domain.market.interruptions import Interruptions
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from zenplan.domain.report import Column, Report, Table
     from zenplan.errors import DataError, InputFileError, NoFit, NoLiveSource, UnknownName, UsageError, ZenplanError
     from zenplan.hookspecs import hookimpl
-    from zenplan.protocols import Engine, Exporter, Http, PriceProvider, Tracker, Tracking, WorkloadFamily
+    from zenplan.protocols import Engine, Exporter, Http, Launcher, PriceProvider, Tracker, Tracking, WorkloadFamily
     from zenplan.results import (
         Answer,
         Backtest,
@@ -106,6 +107,7 @@ else:
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
+        "zenplan.domain.launch.job": ("LaunchJob", "Submission"),
         "zenplan.domain.market.committed": ("Committed",),
         "zenplan.domain.market.interruptions": ("Interruptions",),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
@@ -140,7 +142,16 @@ else:
             "ZenplanError",
         ),
         "zenplan.hookspecs": ("hookimpl",),
-        "zenplan.protocols": ("Engine", "Exporter", "Http", "PriceProvider", "Tracker", "Tracking", "WorkloadFamily"),
+        "zenplan.protocols": (
+            "Engine",
+            "Exporter",
+            "Http",
+            "Launcher",
+            "PriceProvider",
+            "Tracker",
+            "Tracking",
+            "WorkloadFamily",
+        ),
         "zenplan.results": (
             "Answer",
             "Backtest",
@@ -205,6 +216,8 @@ __all__ = [
     "InputFileError",
     "Instance",
     "Interruptions",
+    "LaunchJob",
+    "Launcher",
     "MatMul",
     "ModelCount",
     "NoFit",
@@ -229,6 +242,7 @@ __all__ = [
     "ServingCost",
     "Source",
     "Split",
+    "Submission",
     "Table",
     "Terms",
     "TrackedRun",

@@ -117,7 +117,7 @@ def estimate(
         tokens: to train on, as in "300B".
         dataset_size: bytes of text, as in "1TB", instead of ``tokens``.
         samples: images, texts or other samples of the data set.
-        data_kind: what the texts of ``samples`` are: chat, instructions, reasoning, documents, code or books.
+        data_kind: what the texts of ``samples`` are: chat, instructions, reasoning, documents, proteins, code or books.
         padding: of the positions of a batch, the share that is padding, as in 0.3 or "30%"; None for packed texts.
         data: a text, JSONL, Parquet or CSV file, or a folder of them or of images, which is counted.
         text_column: of these data, the column or key of the text; the longest where it is not known by its name.
@@ -147,7 +147,8 @@ def estimate(
         prices: your own prices: a CSV, which replaces the providers it names, or a price book in TOML, which adds to them.
         fresh: fetch prices first, where that is an hour ago or more.
         operations: how the run is operated, as in {"pue": 1.1, "startup": "5min"}; ``docs/prices.md`` lists the names.
-        deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
+        deadline: the latest it may take from now, as in "7d" or a ``timedelta``, or the day to be done by, to its end by the
+            local clock: "1 March", a ``date``.
         budget: the most it may cost, in dollars, with what is given of the project.
         horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
         day_is_worth: what each day sooner is worth, in dollars; by default a share of the bill.

@@ -21,6 +21,7 @@ def train(
     text_column: str | None = None,
     tokenizer: File | None = None,
     label: str | None = None,
+    features: Names | None = None,
     ids: Names | None = None,
     vocabulary: Number | None = None,
     epochs: Number | None = None,
@@ -35,6 +36,11 @@ def train(
     backend: str | None = None,
     device: str | None = None,
     threads: Number | None = None,
+    workers: Number | None = None,
+    devices: Number | None = None,
+    tensor_parallel: Number | None = None,
+    max_restarts: Number | None = None,
+    rendezvous_timeout: str | None = None,
     compiled: bool | None = None,
     steps: Number | None = None,
     micro_batch: Number | None = None,
@@ -60,9 +66,13 @@ def train(
     max_hours: Number | None = None,
     usd_per_kwh: Number | None = None,
     power: Number | None = None,
+    endpoint: str | int | None = None,
+    endpoint_cert: File | None = None,
+    endpoint_key: File | None = None,
     tracker: str | None = None,
     resume: File | None = None,
     out: File | None = None,
+    autoresume: bool = False,
     progress: Callable[[float, str], None] | None = None,
 ) -> TrainedRun:
     """Train a model, and return what came out beside what was predicted. As ``zenplan train``.
@@ -76,7 +86,7 @@ def train(
         request: a TOML file of these arguments, in its tables; those given beside it come first. ``[search]`` in it asks
             for several runs.
         data: a file or a folder; a prepared one is taken as it is.
-        text_column, tokenizer, label, ids, vocabulary: how data are prepared, as for ``prepare_data``.
+        text_column, tokenizer, label, features, ids, vocabulary: how data are prepared, as for ``prepare_data``.
         epochs: passes over the data; or ``steps`` of the run.
         seq_len, image_size: sizes of a sample.
         batch: samples of a step.
@@ -88,6 +98,11 @@ def train(
         backend: jax, torch, tensorflow, or a plugin's.
         device: cpu or gpu; None for a GPU where there is one.
         threads: of the host; None for all cores.
+        workers: processes that train together, each on its share of a batch.
+        devices: of this machine that train together.
+        tensor_parallel: devices that each matrix is divided over.
+        max_restarts: times that workers of which one is lost begin again.
+        rendezvous_timeout: after which a worker that has not come is missing, as in "5min".
         compiled: by XLA or torch.compile, or not; None as is usual for the backend.
         steps: of the run, instead of ``epochs``.
         micro_batch: samples that go through the model at once.
@@ -104,9 +119,12 @@ def train(
         until_loss, patience: the run ends once it is good enough, or gets no better.
         max_usd, max_hours: the run ends, with a checkpoint, before it costs more or takes longer.
         usd_per_kwh, power: what the machine's electricity costs, and the watts that it draws.
+        endpoint, endpoint_cert, endpoint_key: where ``zenplan watch`` can follow the run, as "127.0.0.1:8090", with the
+            certificate and key that others need.
         tracker: what follows the run: tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.
         resume: a run to go on with, by its id or folder.
         out: the run's folder, or the search's; None for one of its own.
+        autoresume: go on with the run at ``out``, where one was begun there.
         progress: called with the share that is done, 0 to 1, and a line.
 
     Raises:
@@ -117,7 +135,7 @@ def train(
     given = flags({name: value for name, value in locals().items() if name not in ("options", "request", "progress")})
     from zenplan.commands.train.from_python import trained
 
-    came = trained(given, request, options or {}, compiled, progress)
+    came = trained(given, request, options or {}, compiled, progress, autoresume)
     if came.trials is None:
         return result(TrainedRun, came.result, folder=came.folder)
     return result(SearchedRun, came.result, folder=came.folder, trials=came.trials, search_folder=came.search_folder)

@@ -52,6 +52,7 @@ def flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 # What is handed on as it is, and what is no argument.
 _NOT_FLAGS = (
+    "autoresume",
     "by",
     "compare",
     "compiled",

@@ -1,4 +1,4 @@
-"""The six hooks of a zenplan plugin. None takes an argument; each returns an iterable.
+"""The seven hooks of a zenplan plugin. None takes an argument; each returns an iterable.
 
 A plugin is a module (or an object) registered under the entry-point group ``zenplan``, with any of
 these functions marked by ``@zenplan.hookimpl``. Items come from the plugins that are installed
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import pluggy
 
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
+from zenplan.protocols import Engine, Exporter, Launcher, PriceProvider, Tracker, WorkloadFamily
 
 PROJECT = "zenplan"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -47,3 +47,8 @@ def zenplan_exporters() -> Iterable[Exporter]:  # type: ignore[empty-body]
 @hookspec
 def zenplan_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
     """Services that follow training runs."""
+
+
+@hookspec
+def zenplan_launchers() -> Iterable[Launcher]:  # type: ignore[empty-body]
+    """Clusters and clouds that a run is launched on."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from zenplan.domain.launch.job import LaunchJob, Submission
 from zenplan.domain.market.offer import PriceTable
 from zenplan.domain.measured.tracked_run import TrackedRun
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.report import Report
+
+if TYPE_CHECKING:
+    from zenplan.domain.training.several import Several
 
 
 class Http(Protocol):
@@ -67,7 +71,10 @@ class WorkloadFamily(Protocol):
 
 @runtime_checkable
 class Engine(Protocol):
-    """A training framework that runs in a worker process of its own."""
+    """A training framework that runs in a worker process of its own.
+
+    It may have ``several``, a ``Several``: on what it trains one model beyond one device of one worker.
+    """
 
     @property
     def name(self) -> str:
@@ -79,6 +86,14 @@ class Engine(Protocol):
 
     def worker(self) -> Sequence[str]:
         """The command line of its worker process."""
+
+
+def several_of(engine: Engine) -> Several:
+    """On what that engine trains one model; one device of one worker where it says nothing."""
+    from zenplan.domain.training.several import ONE_DEVICE
+
+    found: Several = getattr(engine, "several", ONE_DEVICE)
+    return found
 
 
 @runtime_checkable
@@ -114,3 +129,18 @@ class Tracker(Protocol):
 
     def start(self, run: TrackedRun) -> Tracking:
         """Follow that run. Raises ``errors.UsageError``: what it needs is not installed or not set up."""
+
+
+@runtime_checkable
+class Launcher(Protocol):
+    """A cluster or a cloud that runs a job on many machines, from files of its own."""
+
+    @property
+    def name(self) -> str:
+        """The system's name, as in ``--on``."""
+
+    def write(self, job: LaunchJob) -> Mapping[str, str]:
+        """The system's files: the name of each, and all of its text. Raises ``errors.UsageError``: it cannot run that."""
+
+    def submit(self, job: LaunchJob) -> Submission:
+        """The command of its own client that takes those files."""

@@ -42,6 +42,8 @@ _COUNT |= {
 _COUNT |= {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _BYTES = {"": 1.0, "b": 1.0, "bytes": 1.0, "k": KB, "kb": KB, "m": MB, "mb": MB, "g": GB, "gb": GB, "t": TB, "tb": TB}
 _BYTES |= {"p": PB, "pb": PB, "kib": KIB, "mib": MIB, "gib": GIB, "tib": TIB, "pib": 1024 * TIB}
+# A large prefix before a small b, and bits by their name.
+_BITS = re.compile(r"([\d.,_\s]+)(?:([KMGTP]i?)b|([KMGTPkmgtp]?i?)(?:bit|bits|Bit|Bits))")
 _TIME_NAMES = {
     1.0: "s sec secs second seconds 秒",
     MINUTE_S: "m min mins minute minutes 分钟",
@@ -155,7 +157,15 @@ def parse_whole(text: str, what: str, most: float, example: object = 4096) -> in
 
 
 def parse_bytes(text: str, what: str = "size") -> float:
-    """A positive number of bytes: ``1TB`` (1e12), ``500GiB`` (500 * 2**30), ``2e9``."""
+    """A positive number of bytes: ``1TB`` (1e12), ``500GiB`` (500 * 2**30), ``2e9``.
+
+    Raises:
+        UsageError: it is none, or of bits: ``20Gb`` may be either, and is refused.
+    """
+    if match := _BITS.fullmatch(text.strip()):
+        number, prefix = match[1].strip(), match[2] or match[3].upper()
+        eighth = f"{number}{prefix}B, or an eighth of it for bits"
+        raise UsageError(f"{what} of '{text}' is of bits, with a small b", f"sizes are in bytes: {eighth}")
     return _parse(text, _BYTES, what, "1TB, 500GiB, 2e9")
 
 

@@ -15,7 +15,7 @@ from zenplan.domain.measured.run import BY_NAME
 
 PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published"
 CATALOGUE = Catalogue(accelerators=read_accelerators())
-RUNS = ("other_models.csv", "keras_backends.csv", "mlperf_throughput.csv")
+RUNS = ("other_models.csv", "keras_backends.csv", "mlperf_throughput.csv", "scaling.csv")
 
 
 def rows(name: str) -> list[dict[str, str]]:

@@ -23,12 +23,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 _MARKED = re.compile(r"(?<=<!-- commands -->\n).*(?=<!-- /commands -->)", re.DOTALL)
 _EXAMPLE = re.compile(r"^ +zenplan(.*)$", re.MULTILINE)
 # They measure, build a model, or read a file of the user's: their flags are read, and no more.
-_READ_FILES = ("export", "calibrate", "count", "backtest", "diff", "report", "data show", "data prepare")
+_READ_FILES = ("export", "calibrate", "count", "backtest", "diff", "report", "data show", "data prepare", "launch")
 _TRAIN = ("train run.toml", "train --model", "train --resume", "train --demo", "federate run.toml")
 # Those that would use the network, look at what was fetched, or write a file.
 _FETCH = ("prices refresh", "prices diff", "prices import", "prices export")
 # Those on a finished run.
-_RUN = ("explain RUN", "compress RUN", "serve RUN", "retrain-plan RUN")
+_RUN = ("explain RUN", "compress RUN", "serve RUN", "retrain-plan RUN", "watch", "stop")
 _ONLY_READ = (*_READ_FILES, *_FETCH, *_RUN, "plugins check", "calibrations import", "calibrations export", *_TRAIN)
 
 

@@ -18,12 +18,14 @@ from typing import Any, Protocol, get_type_hints
 import pytest
 
 import zenplan.plugins
+from zenplan.domain.launch.job import Submission
 from zenplan.domain.market.offer import PriceTable
 from zenplan.domain.model.workload import Workload
+from zenplan.domain.training.several import Several
 from zenplan.errors import DataError
 from zenplan.plugins import Plugins, Problem, builtin, load_plugins
 from zenplan.plugins.items import KINDS, MOST_ITEMS, Guarded
-from zenplan.protocols import PriceProvider, Tracking
+from zenplan.protocols import PriceProvider, Tracking, several_of
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
@@ -146,6 +148,30 @@ def test_plugins_come_by_distribution_and_name_and_zenplans_own_last(make: Make)
     assert [info.name for info in plugins.infos()] == ["a", "b", "builtin"]
     assert names(plugins.accelerators())[:4] == ["First-1", "First-2", "Second-1", "Second-2"]
     assert "H100-SXM5-80GB" in names(plugins.accelerators())
+
+
+def test_what_an_engine_trains_on_is_its_own_word_and_of_its_type(make: Make) -> None:
+    make(
+        "several",
+        """
+        from zenplan.domain.training.several import Several
+        class Mine:
+            extra = "mine"
+            def __init__(self, name, **more):
+                self.name = name
+                vars(self).update(more)
+            def worker(self):
+                return ["mine"]
+        @hookimpl
+        def zenplan_engines():
+            can = Several(workers=True, starts=True)
+            return [Mine("silent"), Mine("many", several=can), Mine("odd", several="many")]
+    """,
+    )
+    plugins = load("several")
+    said = {engine.name: several_of(engine) for engine in plugins.engines() if isinstance(engine, Guarded)}
+    assert said == {"silent": Several(), "many": Several(workers=True, starts=True)}
+    assert "several" in " ".join(reasons(plugins, "several").values())
 
 
 def test_an_object_and_a_generator_will_do(make: Make) -> None:
@@ -443,7 +469,8 @@ def test_what_is_asked_of_an_item_is_what_its_protocol_has() -> None:
                 assert get_type_hints(member.fget)["return"] is str
             else:
                 returned = get_type_hints(member)["return"]
-                assert returned in (str, PriceTable, Workload, Tracking, Iterable[str], Sequence[str]), name
+                nouns = (PriceTable, Workload, Tracking, Submission)
+                assert returned in (str, *nouns, Iterable[str], Sequence[str], Mapping[str, str]), name
 
 
 def test_every_hook_of_the_specification_has_a_kind() -> None:

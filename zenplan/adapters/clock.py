@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import date
+from datetime import date, datetime
 
 from zenplan.errors import UsageError
 
@@ -28,3 +28,11 @@ def today() -> date:
     if day.year > _LAST_YEAR:
         raise UsageError(f"{VARIABLE} is too far off: '{given}'", "write it as in: 2026-11-29")
     return day
+
+
+def of_day_s() -> float:
+    """How much of the day is over here, in seconds by the local clock; a day of ``ZENPLAN_TODAY`` has just begun."""
+    if os.environ.get(VARIABLE, "").strip():
+        return 0.0
+    now = datetime.now()
+    return (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()

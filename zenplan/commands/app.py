@@ -16,6 +16,9 @@ from zenplan.commands.shared.help import Grouped
 ROOMS: Final = {
     "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
     "train": ("train.command:train", "The run itself: predicted, watched, stopped in time."),
+    "watch": ("watch.command:watch", "A run that goes on elsewhere: its panel, and alarms."),
+    "stop": ("stop.command:stop", "End a run elsewhere, with a checkpoint."),
+    "launch": ("launch.command:launch", "The run on a cluster or a cloud: its files, its caps."),
     "federate": ("federate.command:federate", "The run among clients that keep their rows, with Flower."),
     "export": ("export.command:export", "The model of a run for others: Keras, ONNX, LiteRT, checked."),
     "compress": ("compress.command:compress", "Smaller versions of a run's model, and the best one."),

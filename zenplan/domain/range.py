@@ -11,6 +11,7 @@ from zenplan.errors import DataError
 
 # 80 of 100 cases of a normal distribution lie within so many standard deviations.
 EIGHTY: Final = 1.2816
+_NINETY_FIVE: Final = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,18 @@ class Range:
         """End by end, of figures that are low together and high together; 0 of none."""
         each = list(ranges)
         return cls(low=sum(r.low for r in each), mid=sum(r.mid for r in each), high=sum(r.high for r in each))
+
+    @classmethod
+    def of_share(cls, share: float, samples: int) -> Range:
+        """95 % of a share that was counted in so many samples, 0 to 1: the interval of Wilson (1927).
+
+        It stays within 0 and 1, and is good for few samples and for shares near the ends (Brown, Cai & DasGupta 2001).
+        """
+        z2 = _NINETY_FIVE**2
+        middle, whole = share + z2 / (2.0 * samples), 1.0 + z2 / samples
+        half = _NINETY_FIVE * math.sqrt(max(0.0, share * (1.0 - share)) / samples + z2 / (4.0 * samples**2))
+        low, high = max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole)
+        return cls(low=min(low, share), mid=share, high=max(high, share))
 
     @property
     def ends(self) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.hookspecs import hookimpl
-from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
+from zenplan.protocols import Engine, Exporter, Launcher, PriceProvider, Tracker, WorkloadFamily
 
 if TYPE_CHECKING:
     from zenplan.domain.model.workload import Workload
@@ -89,3 +89,16 @@ def zenplan_trackers() -> Iterable[Tracker]:
     from zenplan.adapters.trackers.tensorboard import TensorBoard
 
     return (TensorBoard(), MLflow(), Trackio(), WandB())
+
+
+@hookimpl
+def zenplan_launchers() -> Iterable[Launcher]:
+    """Slurm, Kubernetes, SkyPilot, dstack, Ray, Kinetic."""
+    from zenplan.adapters.launchers.dstack import Dstack
+    from zenplan.adapters.launchers.kinetic import Kinetic
+    from zenplan.adapters.launchers.kubernetes import Kubernetes
+    from zenplan.adapters.launchers.ray import Ray
+    from zenplan.adapters.launchers.skypilot import SkyPilot
+    from zenplan.adapters.launchers.slurm import Slurm
+
+    return (Slurm(), Kubernetes(), SkyPilot(), Dstack(), Ray(), Kinetic())

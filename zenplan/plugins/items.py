@@ -22,7 +22,7 @@ from zenplan.errors import (
     nearest,
 )
 from zenplan.plugins.guard import Outcome, attempt, one_line
-from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
+from zenplan.protocols import Engine, Exporter, Launcher, PriceProvider, Tracker, WorkloadFamily, several_of
 from zenplan.version import API
 
 MOST_ITEMS: Final = 10_000
@@ -35,13 +35,15 @@ KINDS: Final[Mapping[str, tuple[str, type]]] = {
     "zenplan_engines": ("engine", Engine),
     "zenplan_exporters": ("exporter", Exporter),
     "zenplan_trackers": ("tracker", Tracker),
+    "zenplan_launchers": ("launcher", Launcher),
 }
 
 # What is asked of a network has longer than what is at hand: it has time-outs of its own.
 PATIENCE_S: Final[Mapping[str, float]] = {"fetch": 600.0}
 _MOST_LETTERS_OF_NAME: Final = 200
 
-Texts = Mapping[str, str]
+# Its name and other texts; of an engine what it trains on, too.
+Texts = Mapping[str, Any]
 T = TypeVar("T")
 # A call into a plugin: what it is called, the call, and how long it may take where that is not the usual time.
 Ask = Callable[[str, Callable[[], Any], float | None], Outcome[Any]]
@@ -145,7 +147,12 @@ def _checked(item: Any, kind: type) -> tuple[Any, Texts]:
     if kind is PriceProvider:
         texts["carries"] = getattr(item, "carries", "")
     # A subclass of str may do anything when it is compared or shown.
-    return item, {name: _name(text, name) for name, text in texts.items()}
+    known: dict[str, Any] = {name: _name(text, name) for name, text in texts.items()}
+    if kind is Engine:
+        from zenplan.domain.training.several import Several
+
+        known["several"] = owned(several_of(item), Several, "several")
+    return item, known
 
 
 def _name(text: Any, field: str) -> str:
@@ -232,12 +239,22 @@ class Guarded(Generic[T]):
         if returns is str and isinstance(value, str):
             # A report has many lines, and may be long.
             return str.__str__(value)
+        if returns == Mapping[str, str] and isinstance(value, Mapping):
+            return _files(value)
         value = owned(value, returns)
         if getattr(value, "provider", self.name) != self.name:
             raise DataError(f"it returned the table of {value.provider!r}")
         if get_origin(returns) is Sequence and not value:
             raise DataError("it returned nothing")
         return value
+
+
+def _files(value: Mapping[Any, Any]) -> dict[str, str]:
+    """Names with whole texts of files. Raises DataError: something else."""
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise DataError(f"the text of {one_line(str(name))} is a {type(text).__name__}")
+    return {_name(name, "a file"): str.__str__(text) for name, text in value.items()}
 
 
 def _plain(error: ZenplanError) -> ZenplanError:

@@ -24,7 +24,7 @@ from zenplan.errors import DataError, nearest
 from zenplan.plugins import guard
 from zenplan.plugins.items import KINDS, Ask, Guarded, PluginFailed, hooks_of, sorted_out
 from zenplan.plugins.sources import FILES, Source, files_of, installed
-from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
+from zenplan.protocols import Engine, Exporter, Launcher, PriceProvider, Tracker, WorkloadFamily
 from zenplan.version import __version__
 
 BUILTIN: Final = "builtin"
@@ -87,6 +87,10 @@ class Plugins:
     def trackers(self) -> tuple[Tracker, ...]:
         """Everything that follows runs. A plugin's is called on the caller's own thread: ``guard.Aside`` is for it."""
         return self._collected("zenplan_trackers")
+
+    def launchers(self) -> tuple[Launcher, ...]:
+        """Every cluster and cloud that runs are launched on."""
+        return self._collected("zenplan_launchers")
 
     def bundled_table(self, provider: PriceProvider) -> PriceTable:
         """The table that ships with the provider's plugin; an empty one, whose ``left_out`` says why, where it fails."""

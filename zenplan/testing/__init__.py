@@ -8,7 +8,7 @@ loopback, a GPU that is not there, an engine whose law is known. It needs pytest
 import pytest
 
 # Before they are imported: then a failed assertion shows its values.
-_WITH_TESTS = ("accelerators", "engines", "exporters", "providers", "trackers", "workloads")
+_WITH_TESTS = ("accelerators", "engines", "exporters", "launchers", "providers", "trackers", "workloads")
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _WITH_TESTS))
 
 from zenplan.testing.accelerators import AcceleratorsContract
@@ -27,6 +27,7 @@ from zenplan.testing.engines import (
 from zenplan.testing.exporters import ExporterContract, reports
 from zenplan.testing.fakes import FakeEngine, fake_device
 from zenplan.testing.fixtures import http, says, server
+from zenplan.testing.launchers import LauncherContract, jobs
 from zenplan.testing.network import network
 from zenplan.testing.providers import ProviderContract
 from zenplan.testing.server import LoopbackHttp, Reply, Request, Server
@@ -41,6 +42,7 @@ __all__ = [
     "FakeEngine",
     "KerasEngine",
     "Lab",
+    "LauncherContract",
     "LoopbackHttp",
     "ProviderContract",
     "Reply",
@@ -53,6 +55,7 @@ __all__ = [
     "fake_device",
     "figures",
     "http",
+    "jobs",
     "losses",
     "network",
     "reports",

@@ -18,6 +18,7 @@ from zenplan.plugins.loading import Plugins, load_plugins
 from zenplan.testing.accelerators import AcceleratorsContract
 from zenplan.testing.engines import EngineContract
 from zenplan.testing.exporters import ExporterContract
+from zenplan.testing.launchers import LauncherContract
 from zenplan.testing.providers import ProviderContract, strangers
 from zenplan.testing.trackers import TrackerContract
 from zenplan.testing.workloads import WorkloadContract
@@ -29,6 +30,7 @@ CONTRACTS: Final[Mapping[str, tuple[type, str]]] = {
     "zenplan_engines": (EngineContract, "engine"),
     "zenplan_exporters": (ExporterContract, "exporter"),
     "zenplan_trackers": (TrackerContract, "tracker"),
+    "zenplan_launchers": (LauncherContract, "launcher"),
 }
 _MOST_LETTERS: Final = 500
 

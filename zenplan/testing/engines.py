@@ -31,8 +31,9 @@ import pytest
 from zenplan.adapters.workers.engines import KerasEngine as KerasEngine
 from zenplan.adapters.workers.process import measuring_environment, spawned, worker_environment
 from zenplan.documents import encode, plain
+from zenplan.domain.training.several import Several
 from zenplan.errors import FailureKind
-from zenplan.protocols import Engine
+from zenplan.protocols import Engine, several_of
 from zenplan.worker.protocol import (
     Checkpointed,
     Count,
@@ -301,6 +302,10 @@ class EngineContract:
         engine: object = self.engine
         assert isinstance(engine, Engine)
         assert all(isinstance(each, str) and each for each in (engine.name, engine.extra, *engine.worker()))
+        several: object = several_of(engine)
+        assert isinstance(several, Several)
+        assert several.workers or not several.starts, "it starts workers, and has not several"
+        assert several.workers or several.devices or not several.divides, "it divides matrices over one device"
 
     def test_events_come_in_their_order(self, whole: list[Event]) -> None:
         """Machine, Ready and Rehearsed, once each; then Steps, with evaluations and checkpoints after the steps that they

@@ -208,7 +208,7 @@ def test_rows_of_numbers(suffix: str, tmp_path: Path, out: Path, make: Prepare) 
     assert (x.dtype, x.shape) == (np.float32, (49, 2))
     assert all(a / 2 == b and a % 2 == label for (a, b), label in zip(x.tolist(), y.tolist(), strict=True))
     assert [(each.count, each.what) for each in card.dropped] == [(1, "records")]
-    assert any("not learned from: name" in note for note in card.notes)
+    assert card.unused == ("name",)
     make(tmp_path / f"a{suffix}", label="kind", features=("b",), overwrite=True)
     assert loaded(out, "x").shape == (49, 1)
 
@@ -419,3 +419,17 @@ def test_names_of_arrays_are_no_paths(tmp_path: Path, out: Path, make: Prepare) 
     make(tmp_path / "a.npz")
     assert read_data(out)["inputs"] == ["up", "b_c"]
     assert all(each.parent == out for each in tmp_path.rglob("*.npy"))
+
+
+def test_ids_alone_leave_numbers_out_and_the_card_says_so(tmp_path: Path, out: Path, make: Prepare) -> None:
+    rows = [{"city": f"c{n}", "income": n, "note": "x", "kind": n % 2} for n in range(50)]
+    path = table(tmp_path / "a.csv", rows)
+    card = make(path, label="kind", ids=("city",))
+    assert (card.unused, card.unused_numbers) == (("income", "note"), ("income",))
+    assert "income" in card.left_out
+    assert make(path, label="kind", ids=("city",), features=("income",), overwrite=True).unused_numbers == ()
+    # Two cities are two groups, which cannot be split into three parts: the hint is what makes more of them.
+    few = table(tmp_path / "b.csv", [{**row, "city": f"c{row['income'] % 2}"} for row in rows])
+    with pytest.raises(DataError, match="too few") as caught:
+        make(few, label="kind", ids=("city",), overwrite=True)
+    assert "--features income" in caught.value.hint

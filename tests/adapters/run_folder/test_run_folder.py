@@ -139,8 +139,10 @@ def test_a_run_is_found_by_its_id_its_first_letters_or_its_path(tmp_path: Path) 
     assert find_run("abcd").resolve() == elsewhere
     assert find_run(str(elsewhere)) == elsewhere
     assert set(known_runs()) == {"abcd2345", "abcz2345"}
-    with pytest.raises(UnknownName):
+    with pytest.raises(UnknownName, match="zzzz") as caught:
         find_run("zzzz")
-    with pytest.raises(UnknownName):
+    assert "4 letters" in caught.value.hint
+    with pytest.raises(UsageError, match="'abc' is too few letters") as few:
         find_run("abc")
+    assert {"abcd2345", "abcz2345"} <= set(few.value.hint.replace(",", " ").split())
     assert ID.fullmatch(new_id())

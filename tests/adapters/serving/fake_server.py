@@ -13,10 +13,11 @@ from zenplan.adapters.corpus.bpe import Encoder
 from zenplan.adapters.corpus.preprocessing import NUMBERS, TEXT, Preprocessor
 from zenplan.adapters.serving.app import Gate, app_of
 from zenplan.adapters.serving.batching import Batcher
+from zenplan.adapters.serving.connections import listening
 from zenplan.adapters.serving.drift import Monitor
 from zenplan.adapters.serving.metrics import Metrics
 from zenplan.adapters.serving.schema import Bounds
-from zenplan.adapters.serving.server import Told, listening, serve
+from zenplan.adapters.serving.server import Told, serve
 from zenplan.adapters.serving.service import Service
 from zenplan.adapters.serving.worker import ModelWorker
 from zenplan.errors import ZenplanError
@@ -84,8 +85,9 @@ def main() -> None:
     batcher.seen = service.saw
     gate = Gate(body_bytes=20_000, body_s=0.5, token=WISHES.get("token", ""))
     told = Told(ready=lambda: say(str(bound.getsockname()[1])), line=say, status=lambda: say("status"), every_s=0.0)
+    tls = tuple(WISHES["tls"]) if "tls" in WISHES else None
     try:
-        cut = serve(app_of(service, gate, say), service, bound, WISHES.get("drain_s", 10.0), told)
+        cut = serve(app_of(service, gate, say), service, bound, WISHES.get("drain_s", 10.0), told, tls)
     except ZenplanError as error:
         sys.exit(error.message)
     say(f"cut {cut}")

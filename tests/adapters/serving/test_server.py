@@ -6,8 +6,10 @@ import http.client
 import json
 import os
 import select
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -84,6 +86,17 @@ def serving(folder: Path, writes: bool = False, **wishes: Any) -> Iterator[Serve
     finally:
         process.kill()
         process.communicate()
+
+
+def certificate(folder: Path, *more: str) -> tuple[str, str]:
+    """Files of a certificate of this machine by itself, and of its key."""
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    asked = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "1"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run(
+        [*asked, *names, *(more or ("-nodes",)), "-keyout", key, "-out", cert], check=True, capture_output=True
+    )
+    return cert, key
 
 
 @pytest.fixture(scope="module")
@@ -351,3 +364,18 @@ def test_a_reader_that_leaves_ends_its_text(tmp_path: Path) -> None:
         # Two may be written at once: three that nobody reads would leave no room.
         connection = served.post({"prompt": "a", "max_tokens": 1, "stream": True}, "/generate")
         assert connection.status == 200
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="nothing makes a certificate")
+def test_with_a_certificate_it_speaks_https_alone(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    trust = ssl.create_default_context(cafile=cert)
+    body = json.dumps({"sample": [0.25, 0.5, 0.0, PLAIN]})
+    with serving(tmp_path, tls=[cert, key]) as found:
+        connection = http.client.HTTPSConnection("localhost", found.port, timeout=20, context=trust)
+        connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
+        assert connection.getresponse().status == 200
+        connection.close()
+        with pytest.raises((http.client.HTTPException, OSError)):
+            found.ask("GET", "/health")
+        assert "cut None" in found.end()

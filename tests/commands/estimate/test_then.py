@@ -119,3 +119,45 @@ def test_own_machines_serve_at_their_price(called: Callable[..., Any]) -> None:
     (bill,) = json.loads(called(*asked, "--format", "json").out)["quotes"][0]["bills"]
     (part,) = (part for part in bill["parts"] if part["name"] == "serving")
     assert part["mid_usd"] == pytest.approx(20.0)
+
+
+def test_serving_ranks_plans_with_the_training_and_says_where_that_alone_would_be(
+    called: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows = ["one,train,H100-SXM5-80GB,8,16", "two,train,H100-SXM5-80GB,8,20", "two,small,L4,1,0.5"]
+    file = tmp_path / "prices.csv"
+    header = "provider,instance,accelerator,devices,on_demand_usd_per_h,on_demand_as_of\n"
+    file.write_text(header + "".join(f"{row},{today()}\n" for row in rows), encoding="utf-8")
+    asked = ("estimate", "--params", "1e9", "--prices", str(file), "--provider", "one,two", "--gpu", "H100")
+
+    def ended(*then: str) -> Any:
+        return json.loads(called(*asked, *then, "--format", "json").out)
+
+    plain, served = ended(), ended("--then", "serve:60d")
+    assert [each["quotes"][0]["provider"] for each in (plain, served)] == ["one", "two"]
+    (fact,) = (fact for fact in served["inputs"] if fact["name"] == "ranked with serving")
+    assert "one" in fact["why"]
+    assert "two" in fact["why"]
+    assert not any(fact["name"] == "ranked with serving" for fact in plain["inputs"])
+
+
+def test_serving_of_a_language_model_has_the_range_of_what_a_copy_answers(called: Callable[..., Any]) -> None:
+    def part(*model: str) -> Any:
+        asked = ("estimate", *model, "--gpu", "H100", "--gpus", "8", "--provider", "lambda", "--then", "serve:30d")
+        bill = json.loads(called(*asked, "--format", "json").out)["quotes"][0]["bills"][0]
+        return next(part for part in bill["parts"] if part["name"] == "serving")
+
+    text, images = part("--params", "1e9"), part("--model", "resnet50")
+    assert text["low_usd"] == text["mid_usd"] < text["high_usd"]
+    assert images["low_usd"] == images["high_usd"]
+
+
+def test_no_effect_repeats_what_it_is_beside(called: Callable[..., Any]) -> None:
+    for effect in json.loads(called(*PINNED, "--then", THEN, "--format", "json").out)["sensitivity"]:
+        assert effect["value"] not in [change["value"] for change in effect["changes"]]
+
+
+def test_bills_that_held_are_told_where_there_is_a_bill(called: Callable[..., Any]) -> None:
+    asked = ("estimate", "--params", "1e9", "--gpu", "H100", "--gpus", "8")
+    assert "of bills" in " ".join(called(*asked, "--usd-per-hour", "2").out.split())
+    assert "of bills" not in called(*asked, "--usd-per-hour", "0").out

@@ -153,3 +153,17 @@ def test_an_image_has_its_picture(tmp_path: Path) -> None:
     found = of_text("a", "b", samples=(), importance=PartImportance(loss=1.0, samples=4, inputs=(image,)))
     write_picture(tmp_path / "why.png", found)
     assert (tmp_path / "why.png").stat().st_size > 100
+
+
+def test_a_check_that_was_not_made_is_said_with_its_reason() -> None:
+    whole = of_text(*"abcdefgh")
+    assert whole.not_checked == ""
+    (sample,) = whole.samples
+    unmade = replace(whole, samples=(replace(sample, randomised=None),))
+    assert "was not checked" in unmade.not_checked
+    few = of_text("a", "b", "c", samples=(replace(of_text("a", "b", "c").samples[0], randomised=None),))
+    # Of the three the first adds nothing.
+    assert "2 places" in few.not_checked
+    report = explanation_report(few)
+    assert "not made" in report.verdict
+    assert any("2 places" in note for note in report.notes)

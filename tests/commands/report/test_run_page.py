@@ -63,5 +63,8 @@ def test_one_that_was_stopped_says_so_and_a_name_cannot_break_the_page(
 
 
 def test_neither_a_plan_nor_a_run(called: Call) -> None:
-    done = called("report", "nothing")
-    assert (done.code, done.err.count("error:")) == (2, 1)
+    for subject in ("nothing", "gone.json", "a run", "ab"):
+        done = called("report", subject)
+        assert (done.code, done.err.count("error:")) == (2 if subject == "nothing" else 1, 1)
+        assert subject in done.err.splitlines()[0]
+        assert "run" in done.err.splitlines()[1]

@@ -24,6 +24,7 @@ def asked(trainer: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     code, _, err = trainer.train("--usd-per-hour", "2")
     assert code == 0, err
     monkeypatch.chdir(trainer.folder)
+    monkeypatch.setenv("ZENPLAN_TODAY", "2099-12-31")
     for name, value in trainer.environ.items():
         monkeypatch.setenv(name, value)
     capsys.readouterr()
@@ -45,9 +46,9 @@ def log(rate: float = 0.002, start: float = 0.9, suffix: str = "csv") -> Path:
     rows = [(ended() + timedelta(days=7 * n), start - rate * 7 * n) for n in range(6)]
     path = Path(f"accuracy.{suffix}")
     if suffix == "csv":
-        path.write_text("date,metric\n" + "".join(f"{day},{value}\n" for day, value in rows))
+        path.write_text("date,accuracy\n" + "".join(f"{day},{value}\n" for day, value in rows))
     else:
-        path.write_text("".join(json.dumps({"date": f"{day}", "metric": value}) + "\n" for day, value in rows))
+        path.write_text("".join(json.dumps({"date": f"{day}", "accuracy": value}) + "\n" for day, value in rows))
     return path
 
 
@@ -139,6 +140,9 @@ def test_what_cannot_be_asked_is_one_line(asked: Call, argv: tuple[str, ...]) ->
         "date,metric\n2099-01-01,0.7\n2099-01-02,0.8\n2099-01-03,0.9\n",
         "date,metric\n2001-01-01,0.9\n2001-01-02,0.8\n2001-01-03,0.7\n",
         'date,metric\n"2099-01-01,0.9\n',
+        "date,accuracy,loss\n2099-01-01,0.9,1\n2099-01-02,0.8,2\n2099-01-03,0.7,3\n",
+        "date\n2099-01-01\n2099-01-02\n2099-01-03\n",
+        "date,accuracy\n2099-12-30,0.9\n2099-12-31,0.8\n2100-01-02,0.7\n",
     ],
 )
 def test_a_log_that_says_nothing_is_one_line(asked: Call, text: str) -> None:
@@ -148,3 +152,34 @@ def test_a_log_that_says_nothing_is_one_line(asked: Call, text: str) -> None:
     error, hint = err.splitlines()
     assert error.startswith("error: log.csv")
     assert hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        # The stand-in's loss on test data is above 0.5, and a loss is worse the higher it is.
+        ("--decay", "1%/week", "--max-metric", "0.1"),
+        ("--decay", "1%/week", "--max-metric", "0.1", "--usd-per-point-day", "5"),
+        ("--drift", "accuracy.csv", "--min-metric", "0.95"),
+    ],
+)
+def test_a_limit_that_the_run_never_met_is_the_answer_no(asked: Call, argv: tuple[str, ...]) -> None:
+    log()
+    code, out, err = asked(*argv)
+    assert (code, out) == (3, "")
+    error, hint = err.splitlines()
+    assert "never met" in error
+    assert hint.startswith("hint: ")
+
+
+def test_a_log_is_of_the_metric_that_its_column_names_and_not_its_file(asked: Call) -> None:
+    log().rename("drift-log.csv")
+    flags = ("--drift", "drift-log.csv", "--usd-per-point-day", "5", "--run-usd", "1", "--format", "json")
+    found = json.loads(asked(*flags)[1])["decay"]
+    assert (found["metric"], found["rises"]) == ("accuracy", False)
+    text = Path("drift-log.csv").read_text()
+    Path("drift-log.csv").write_text(text.replace("accuracy", "metric"))
+    # Of the run's own metric, which here is a loss, it cannot be.
+    assert asked(*flags)[0] == 1
+    found = json.loads(asked(*flags, "--metric", "accuracy")[1])["decay"]
+    assert (found["metric"], found["rises"]) == ("accuracy", False)

@@ -188,3 +188,21 @@ def test_a_large_language_model_is_left_to_an_engine(called: Callable[..., Ended
     for wrong in ((), ("RUN", "--model", "llama3-8b"), ("--model", "nothing"), ("--model", "llama3-8b")):
         assert called("serve", *wrong).code == 2
     assert called("serve", "RUN", "--rate", "1/s").code == 2
+
+
+def test_a_certificate_that_cannot_be_used_is_one_line(called: Callable[..., Ended], tmp_path: Path) -> None:
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text("no certificate", encoding="utf-8")
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    for flags, code in (
+        (("--cert", cert), 2),
+        (("--key", key), 2),
+        (("--cert", cert, "--key", key), 1),
+        (("--cert", cert, "--key", str(tmp_path / "gone")), 1),
+        (("--cert", str(tmp_path), "--key", key), 1),
+    ):
+        done = called("serve", "a-run", *flags)
+        assert done.code == code, done.err
+        error, hint = done.err.splitlines()
+        assert error.startswith("error: ")
+        assert hint.startswith("hint: ")

@@ -234,3 +234,39 @@ def test_the_hint_of_what_does_not_fit_is_true(answer: Callable[..., Any]) -> No
     argv = ("serve-cost", "--model", "llama3.1-405b", "--gpu", "H100", "--rate", "0.1/s")
     hint = answer(*argv, day=DAY).err.splitlines()[1].partition("with: ")[2]
     assert answer(*argv, *shlex.split(hint), day=DAY).code == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "code"),
+    [
+        ("llama3-8b", ("--in", "200000", "--out", "200"), 3),
+        ("llama3-8b", ("--in", "8000", "--out", "192"), 0),
+        ("llama3-8b", ("--in", "8000", "--out", "193"), 3),
+        ("gpt2", ("--in", "1000", "--out", "100"), 3),
+        ("llama3.1-8b", ("--in", "100000", "--out", "200"), 0),
+    ],
+)
+def test_what_is_more_than_the_models_window_is_the_answer_no(
+    answer: Callable[..., Any], model: str, more: tuple[str, ...], code: int
+) -> None:
+    ended = answer("serve-cost", "--model", model, "--gpu", "H100", "--rate", "0.01/s", *more, day=DAY)
+    assert ended.code == code
+    assert ("at once" in ended.err) == (code == 3)
+
+
+def test_a_replica_takes_as_many_devices_as_a_machine_that_is_rented_out(answer: Callable[..., Any]) -> None:
+    # The usual node of L4s has four; machines of eight are rented out, and 70B parameters in bf16 need them.
+    asked = ("serve-cost", "--model", "llama3-70b", "--gpu", "L4", "--rate", "1/s")
+    found = json.loads(answer(*asked, "--format", "json", day=DAY).out)
+    assert found["services"][0]["tp"] == 8
+    ended = answer(*asked, "--tp", "4", day=DAY)
+    assert ended.code == 3
+    assert "--tp 8" in ended.err
+
+
+def test_every_bill_at_an_old_price_is_marked(answer: Callable[..., Any]) -> None:
+    asked = ("serve-cost", "--model", "llama3-8b", "--gpu", "L4", "--rate", "10/s")
+    old = answer(*asked, day="2030-01-01").out.partition("tensor-parallel")[2]
+    assert old.count("*") == 4, old
+    own = answer(*asked, "--usd-per-hour", "1", day="2030-01-01").out
+    assert "*" not in own

@@ -267,3 +267,20 @@ def test_passes_over_the_same_data_are_worth_less_and_less() -> None:
     assert worth[3] == pytest.approx(3.73, abs=0.01)
     assert worth == sorted(worth)
     assert worth[-1] == pytest.approx(16.4)
+
+
+@pytest.mark.parametrize("model", ["esm2-8m", "esm2-650m"])
+def test_samples_of_a_protein_model_are_proteins_and_not_judged_as_text(model: str) -> None:
+    made = plan(model=model, samples=1e6)
+    assert made.tokens == pytest.approx(1e6 * KINDS["proteins"].tokens)
+    assert "protein" in fact(made, "tokens of a sample").why
+    assert not any("arXiv" in line for line in judgement(made))
+    # A residue is a letter.
+    assert plan(model=model, dataset_bytes=1e9).tokens == pytest.approx(1e9, rel=1e-3)
+    assert plan(model=model, samples=1e6, data_kind="documents").tokens == pytest.approx(7e8)
+
+
+def test_a_protein_model_by_its_configuration_is_one_too() -> None:
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    config = {"model_type": "esm", "vocab_size": 33, "position_embedding_type": "rotary", **sizes}
+    assert plan(config=config, samples=1e6).tokens == pytest.approx(1e6 * KINDS["proteins"].tokens)

@@ -22,10 +22,12 @@ def run_of(busy: str = "", wall_s: float = 1.0) -> Any:
     machine = SimpleNamespace(device="a processor", kind="cpu", driver="", threads=2, versions={}, compiled=False)
     return SimpleNamespace(
         world=SimpleNamespace(plan=PLAN, busy=busy),
-        asked=SimpleNamespace(job=SimpleNamespace(batch=4, precision="fp32"), name="net", backend="torch"),
+        asked=SimpleNamespace(
+            job=SimpleNamespace(batch=4, precision="fp32", several=False), name="net", backend="torch"
+        ),
         machine=machine,
         device_name="",
-        samples=[Sample(round=n, wall_s=wall_s, cpu_s=1.0) for n in range(20)],
+        kept=SimpleNamespace(samples=[Sample(round=n, wall_s=wall_s, cpu_s=1.0) for n in range(20)]),
         spent=SimpleNamespace(setup_s=1.0),
     )
 

@@ -126,6 +126,38 @@ def test_money_and_hours_end_it_in_time(trainer: Any) -> None:
     assert (code, trainer.json("status.json")["reason"]) == (3, "max_usd")
 
 
+def test_one_command_begins_a_run_and_goes_on_with_it(trainer: Any) -> None:
+    """As launchers give it, each time the same: killed before its first status, stopped, finished."""
+    line = trainer.line("--checkpoint-every", "10", "--autoresume")
+    run = trainer.folder / "run"
+    run.mkdir()
+    (run / "run.toml").write_text("# left by a process that was killed\n", encoding="utf-8")
+    trainer.wish = {"step": 0.02}
+    process = trainer.start(*line)
+    trainer.wait(lambda: trainer.reached(5), process)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    trainer.wish = {}
+    code, _, err = trainer(*line)
+    assert code == 0, err
+    assert trainer.losses() == [(step, 2.0 / step**0.5) for step in range(1, 41)]
+    assert trainer.json("status.json")["starts"] == 2
+    before = (run / "status.json").read_bytes()
+    code, out, err = trainer(*line)
+    assert (code, "is finished" in out) == (0, True), err
+    assert (run / "status.json").read_bytes() == before
+
+
+def test_autoresume_needs_a_folder_and_takes_no_other_persons(trainer: Any) -> None:
+    assert trainer("train", "--autoresume")[0] == 2
+    (trainer.folder / "run").mkdir()
+    (trainer.folder / "run" / "notes.txt").write_text("mine", encoding="utf-8")
+    code, _, err = trainer(*trainer.line("--autoresume"))
+    assert (code, "is not empty" in err) == (2, True)
+    assert (trainer.folder / "run" / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
 class Metadata(BaseHTTPRequestHandler):
     """AWS's metadata service, with a notice."""
 
@@ -392,3 +424,18 @@ def test_a_run_whose_files_are_spoiled_costs_no_other(text: str, trainer: Any) -
     assert "decoder" in out
     code, _, err = trainer("runs", "show", id)
     assert (code, err.startswith("error: ")) == (1, True)
+
+
+def test_what_of_the_data_is_not_learned_from_is_said(trainer: Any) -> None:
+    card = {"schema": "zenplan.data_card/1", "source": "t.csv", "kind": "arrays", "what": "rows", "files": 1}
+    counts = {"read_bytes": 9, "records": 40, "seed": 0, "cpu_s": 0.0, "wall_s": 0.0}
+    more = {"split_by": "record", "version": "1", "fingerprint": "0", "parts": [], "unused": ["income"]}
+    dropped = [{"what": "records", "why": "without a label", "count": 3, "example": "line 7"}]
+    card_file = trainer.folder / "data" / "card.json"
+    card_file.write_text(json.dumps({**card, **counts, **more, "unused_numbers": ["income"], "dropped": dropped}))
+    code, out, err = trainer.train(steps=10)
+    assert code == 0
+    for said in (out, err):
+        assert "income" in said
+        assert "3 records" in " ".join(said.split())
+    assert any("income" in note for note in trainer.json("result.json")["notes"])

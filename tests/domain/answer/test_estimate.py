@@ -56,11 +56,21 @@ def bill(*beside: Part, credits: Part | None = None) -> Bill:
 
 
 @pytest.mark.parametrize(
-    ("hours", "days"), [(0.0, 0), (0.5, 0), (12.0, 0), (12.1, 1), (24.0, 1), (25.0, 2), (240.0, 10)]
+    ("at", "hours", "days"),
+    [
+        (0.0, 0.0, 0),
+        (0.0, 12.1, 0),
+        (0.0, 24.0, 0),
+        (0.0, 25.0, 1),
+        (14.95, 11.2, 1),
+        (14.95, 9.0, 0),
+        (23.9, 0.2, 1),
+        (12.0, 240.0, 10),
+    ],
 )
-def test_a_run_of_hours_is_over_on_its_day_and_a_longer_one_by_the_end_of_its_last(hours: float, days: int) -> None:
+def test_a_run_is_over_on_the_day_that_it_is_when_it_ends(at: float, hours: float, days: int) -> None:
     start = date(2026, 12, 30)
-    assert day_of_end(start, hours * 3600.0) == start + timedelta(days=days)
+    assert day_of_end(start, hours * 3600.0, at * 3600.0) == start + timedelta(days=days)
     assert day_of_end(start, 1e300) is None
 
 

@@ -249,6 +249,9 @@ class _Preparation:
     def _too_few(self) -> str:
         """What to do where there are too few groups to split."""
         finer = "" if self.source.split_by == "record" else ", --split-by record"
+        if numbers := self.source.unused_numbers:
+            # Rows that are the same in what is learned from are not parted.
+            return f"--ids alone leaves columns of numbers out: --features {','.join(numbers[:4])} learns from them too"
         return f"give more data{finer}, or --validation 0 --test 0"
 
     def _groups(self, number: int) -> Array:

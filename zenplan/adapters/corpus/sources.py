@@ -38,7 +38,7 @@ class Source:
         given: the split that they come with, and is kept.
         notes: what should be known of that, a sentence each.
         features: columns of a table that are learned from.
-        unused: columns of a table that are not.
+        unused: columns of a table that are not; unused_numbers: of them, those of numbers where only ids were named.
     """
 
     root: Path
@@ -50,6 +50,7 @@ class Source:
     notes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    unused_numbers: tuple[str, ...] = ()
 
 
 def source_of(asked: Asked, tell: Callable[[], None]) -> Source:
@@ -120,6 +121,7 @@ def _of_records(
     rows, columns = holds_rows(probed, asked)
     features: tuple[str, ...] = asked.features
     unused: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     if rows:
         known = set(columns)
         for name in (*asked.features, *asked.ids):
@@ -128,6 +130,8 @@ def _of_records(
         if not asked.table:
             features = numeric_columns(probed, asked)
         unused = tuple(name for name in columns if name not in (*features, *asked.ids, asked.label))
+        if asked.ids and not asked.features:
+            numbers = tuple(name for name in numeric_columns(probed, asked) if name in unused)
         if not features and not asked.ids:
             raise DataError(
                 f"no column of the data '{asked.source}' is of numbers",
@@ -145,6 +149,7 @@ def _of_records(
         given=given,
         features=features,
         unused=unused,
+        unused_numbers=numbers,
     )
 
 

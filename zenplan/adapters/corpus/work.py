@@ -158,6 +158,10 @@ def _check_free(out: Path, overwrite: bool) -> None:
         raise UsageError(f"'{out}' holds something else", "--out names a folder that is not there yet")
 
 
+class BeingPrepared(ZenplanError):
+    """Another process prepares the same data at this moment."""
+
+
 def _locked(folder: Path, out: Path) -> int:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -168,7 +172,7 @@ def _locked(folder: Path, out: Path) -> int:
         taken = True
     if taken:
         os.close(descriptor)
-        raise ZenplanError(f"another process prepares '{out}'", "wait for it, or name another folder")
+        raise BeingPrepared(f"another process prepares '{out}'", "wait for it, or name another folder")
     return descriptor
 
 

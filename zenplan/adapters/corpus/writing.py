@@ -171,8 +171,10 @@ def _rows(shards: Shards, state: Array, asked: Asked, source: Source, written: W
         # Which number a name has, for those who ask the trained model.
         file = written.data.setdefault("names", {})[name] = f"{name}-names.json"
         (shards.work.out / file).write_text(documents.encode(ordered), encoding="utf-8")
-    if source.unused:
-        written.notes.append(f"Columns that are not learned from: {', '.join(source.unused[:12])}.")
+    written.card |= {
+        name: tuple(map(printable, columns))
+        for name, columns in (("unused", source.unused), ("unused_numbers", source.unused_numbers))
+    }
     return inputs
 
 

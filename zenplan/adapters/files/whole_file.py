@@ -49,8 +49,12 @@ def _write(path: Path, target: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[IO[bytes]]:
+def replacing(target: Path, lasting: bool = True) -> Iterator[IO[bytes]]:
     """A file that at the end takes the place of ``target``, and is on the disk; after an error, that is as it was.
+
+    Args:
+        target: its path.
+        lasting: whether it is waited for until it is on the disk; else a machine that fails may lose it.
 
     Raises:
         OSError: it cannot be written.
@@ -61,11 +65,13 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
         with draft.open("xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
-    sync(target.parent)
+    if lasting:
+        sync(target.parent)
 
 
 def sync(path: Path) -> None:

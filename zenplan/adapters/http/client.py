@@ -74,17 +74,22 @@ class HttpClient:
         limits: of time and size.
         kept: folder in which answers are kept; None keeps none.
         trust: which certificates are good; None for what httpx trusts. Sharing one saves its making.
+        direct: whatever proxy the environment names is left out, as for what this machine answers itself.
 
     Raises:
         DataError: a proxy or the certificates that the environment names cannot be used.
     """
 
     def __init__(
-        self, limits: Limits | None = None, kept: Path | None = None, trust: ssl.SSLContext | None = None
+        self,
+        limits: Limits | None = None,
+        kept: Path | None = None,
+        trust: ssl.SSLContext | None = None,
+        direct: bool = False,
     ) -> None:
         self._limits = limits or Limits()
         self._sockets = Sockets()
-        self._client = _client(httpx.Client, self._limits, trust)
+        self._client = _client(httpx.Client, self._limits, trust, trust_env=not direct)
         self._keeping = (
             _client(CacheClient, self._limits, trust, **_keeping(kept, self._limits)) if kept else self._client
         )
@@ -188,7 +193,7 @@ class HttpClient:
         if response.status_code in _BUSY:
             said = f"is busy ({_status(response)})"
             raise _Busy(said, retry_after_s(response.headers.get("retry-after")))
-        raise DataError(f"{place_of(here)} answers {_status(response)}", _hint(response))
+        raise Answered(f"{place_of(here)} answers {_status(response)}", _hint(response), response.status_code)
 
 
 def trusted() -> ssl.SSLContext:
@@ -197,6 +202,18 @@ def trusted() -> ssl.SSLContext:
         return httpx.create_ssl_context()
     except OSError as error:
         raise DataError(f"the network cannot be used: {error}", "look at SSL_CERT_FILE and SSL_CERT_DIR") from error
+
+
+class Answered(DataError):
+    """An answer that is none to what was asked.
+
+    Attributes:
+        status: of HTTP.
+    """
+
+    def __init__(self, message: str, hint: str, status: int) -> None:
+        super().__init__(message, hint)
+        self.status = status
 
 
 class _Busy(Exception):

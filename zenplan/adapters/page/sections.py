@@ -66,7 +66,7 @@ def verdict(document: Object) -> Markup:
     numbers = [
         ("Cost", money.text(total), money.span(total)),
         ("Time", figures.time(wall), figures.time_span(wall)),
-        *([("Done by", figures.short_day(finish), "if it starts today")] if finish else []),
+        *([("Done on", figures.short_day(finish), "if it starts as soon as it was asked")] if finish else []),
     ]
     return element(
         "section",
@@ -82,13 +82,18 @@ def verdict(document: Object) -> Markup:
         element(
             "p",
             "The range under each figure runs from the 10th to the 90th percentile: one run in ten ends below it, one "
-            f"in ten above. It rests on {quote['evidence']}. Of published bills, each of another maker, "
-            f"{units.percent(BILLS_HELD)} ended within such a range.{_rate(document)}",
+            f"in ten above. It rests on {quote['evidence']}.{_held_bills(total)}{_rate(document)}",
             class_="lead",
         ),
         aria_labelledby="verdict",
         class_="verdict",
     )
+
+
+def _held_bills(total: Object | None) -> str:
+    """How often ranges of bills held, where there is a bill."""
+    held = f" Of published bills, each of another maker, {units.percent(BILLS_HELD)} ended within such a range."
+    return held if total else ""
 
 
 def _helps(ways: Sequence[Object]) -> Markup | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from zenplan.adapters.files.regular_file import read_text
-from zenplan.adapters.files.whole_file import DRAFT, write_whole
+from zenplan.adapters.files.whole_file import DRAFT, replacing, write_whole
 from zenplan.adapters.machine.processes import is_alive
 from zenplan.errors import FailureKind, UsageError, ZenplanError
 
@@ -23,6 +23,8 @@ REQUEST, JOB, PREDICTION = "run.toml", "job.json", "prediction.json"
 METRICS, NOTICES = "metrics.jsonl", "notices.jsonl"
 STATUS, RESULT, CARD, CURVE_SVG, CURVE_PNG = "status.json", "result.json", "card.md", "curve.svg", "curve.png"
 CHECKPOINTS, MODEL = "checkpoints", "model"
+# As it is shown now; an order to end; where it can be watched over HTTP, with its token.
+LIVE, STOP, ENDPOINT = "live.json", "stop.json", "endpoint.json"
 # Of a run among clients alone.
 FEDERATION = "federation.json"
 LOCK: Final = ".lock"
@@ -97,6 +99,22 @@ def _take(descriptor: int, path: Path, wait_s: float, tell: Callable[[], None] |
         time.sleep(_LOOK_S)
 
 
+def forget_beginning(path: Path) -> None:
+    """Take away what is in a folder whose run was killed before its first status: there is nothing to go on with.
+
+    Raises:
+        ZenplanError: it cannot be written.
+    """
+    try:
+        left = [each for each in path.iterdir() if each.name != LOCK and not each.name.startswith(DRAFT)]
+        if [each.name for each in left] == [REQUEST] and not is_held(path):
+            left[0].unlink(missing_ok=True)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def is_held(path: Path) -> bool:
     """Whether a process, or its worker, is at the run."""
     try:
@@ -128,6 +146,17 @@ def put_json(folder: Path, name: str, value: Any) -> None:
     from zenplan import documents
 
     put(folder, name, documents.encode(value, indent=2) + "\n")
+
+
+def show_json(folder: Path, name: str, value: Any) -> None:
+    """The same of what is written anew every few seconds, and not waited for until it is on the disk."""
+    from zenplan import documents
+
+    try:
+        with replacing(folder / name, lasting=False) as file:
+            file.write(documents.encode(value).encode())
+    except OSError as error:
+        raise cannot_write(folder / name, error) from error
 
 
 def take(folder: Path, name: str, kind: type[T]) -> T:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from zenplan.adapters.files.whole_file import write_whole
 from zenplan.adapters.run_folder.folder import cannot_write
+from zenplan.errors import InputFileError
+
+# Which file, and how many bytes of it were read.
+_CURSOR: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,18})")
 
 
 class Lines:
@@ -68,17 +73,52 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines that are whole objects of JSON; none where there is no file."""
     try:
         with path.open("rb") as file:
-            for line in file:
-                try:
-                    value = json.loads(line)
-                except (ValueError, RecursionError):
-                    continue
-                if isinstance(value, dict):
-                    yield value
+            yield from _objects(file)
     except FileNotFoundError:
         return
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _objects(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            yield value
+
+
+def lines_after(path: Path, since: str = "", most_bytes: int = 1_000_000) -> tuple[list[dict[str, Any]], str]:
+    """Lines that have come since the last call, and where the next begins; none where there is no file.
+
+    Of a file that is seen for the first time, or was made anew since, it is the end that is read.
+
+    Args:
+        path: of the file; another process writes it, and may not be done with its last line.
+        since: what the last call returned; empty for the first, as is what no call has returned.
+        most_bytes: that are read at once.
+
+    Raises:
+        InputFileError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            there = os.fstat(file.fileno())
+            begin, known = max(0, there.st_size - most_bytes), _CURSOR.fullmatch(since)
+            if known and int(known[1]) == there.st_ino and int(known[2]) <= there.st_size:
+                begin = int(known[2])
+            file.seek(begin)
+            read = file.read(most_bytes)
+    except FileNotFoundError:
+        return [], ""
+    except OSError as error:
+        raise InputFileError(f"{path} cannot be read: {error.strerror}", "may you read the run's folder?") from error
+    whole = read.rfind(b"\n") + 1
+    # A line that is longer than all that is read at once is none of a run's.
+    end = begin + (len(read) if not whole and len(read) == most_bytes else whole)
+    return list(_objects(read[:whole].splitlines())), f"{there.st_ino}-{end}"
 
 
 def cut_after(path: Path, step: int) -> int:

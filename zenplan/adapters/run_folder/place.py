@@ -69,5 +69,9 @@ def find_run(name: str) -> Path:
     if len(found) > 1:
         raise UsageError(f"several runs begin with {name}", f"one of {', '.join(found[:8])}")
     if not found:
-        raise UnknownName("run", name, runs, "zenplan runs list")
+        least = f"a run is named by its id, {_LEAST_LETTERS} letters of it at least, or by its folder"
+        short = [id for id in runs if name and id.startswith(name)]
+        if short:
+            raise UsageError(f"'{name}' is too few letters of a run's id", f"{least}: {', '.join(short[:8])}")
+        raise UnknownName("run", name, runs, "zenplan runs list", least)
     return runs[found[0]]

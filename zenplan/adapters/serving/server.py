@@ -13,76 +13,16 @@ from typing import Any, Final
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from zenplan.adapters.serving.connections import Protocol
 from zenplan.adapters.serving.drift import Feature, prediction_feature, training_inputs
 from zenplan.adapters.serving.service import Service
-from zenplan.errors import UsageError
 
-# Of headers, and of a connection on which nothing is asked.
-_HEADERS_S, _IDLE_S = 10.0, 30
+# Of a connection on which nothing is asked.
+_IDLE_S = 30
 _BACKLOG, _LOOK_S = 2048, 1.0
 # Samples of the training data that the model's usual answers are told by.
 _REFERENCE: Final = 512
-_LATE: Final = (
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
-    b'content-length: 48\r\n\r\n{"error":"the headers did not come within 10 s"}'
-)
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that is bound.
-
-    Raises:
-        UsageError: it cannot be.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        found = socket.socket(family, socket.SOCK_STREAM)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            found.bind((host, port))
-        except OSError:
-            found.close()
-            raise
-    except (OSError, OverflowError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"nothing can be served on {host}:{port}: {why}", "another --port, or 0 for any") from error
-    return found
-
-
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's, that does not wait for headers for ever."""
-
-    _late: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(transport)
-        self._late = self.loop.call_later(_HEADERS_S, self._give_up)
-
-    def data_received(self, data: bytes) -> None:
-        if self._late is None and (self.cycle is None or self.cycle.response_complete):
-            self._late = self.loop.call_later(_HEADERS_S, self._give_up)
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        self._in_time()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._in_time()
-        super().connection_lost(exc)
-
-    def _in_time(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
-
-    def _give_up(self) -> None:
-        self._late = None
-        if not self.transport.is_closing():
-            self.transport.write(_LATE)
-            self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -110,8 +50,21 @@ class Told:
     every_s: float = 10.0
 
 
-def serve(app: ASGIApp, service: Service, bound: socket.socket, drain_s: float, told: Told) -> int | None:
+def serve(
+    app: ASGIApp,
+    service: Service,
+    bound: socket.socket,
+    drain_s: float,
+    told: Told,
+    tls: tuple[str, str] | None = None,
+) -> int | None:
     """Answer requests until a signal comes.
+
+    Args:
+        app: that answers, for the service; bound: the socket.
+        drain_s: that requests in flight have after a signal.
+        told: what is told of it.
+        tls: files of a certificate and its key; None for plain HTTP.
 
     Returns:
         The signal, where requests were cut off after ``drain_s``; None where each had its answer.
@@ -121,11 +74,11 @@ def serve(app: ASGIApp, service: Service, bound: socket.socket, drain_s: float, 
     """
     # A request takes three quarters of the processor's time that it takes on Python's own loop.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(app, service, bound, drain_s, told))
+        return runner.run(_serve(_Server(_config(app, service, drain_s, tls)), service, bound, told))
 
 
-async def _serve(app: ASGIApp, service: Service, bound: socket.socket, drain_s: float, told: Told) -> int | None:
-    server, came = _Server(_config(app, service, drain_s)), list[int]()
+async def _serve(server: _Server, service: Service, bound: socket.socket, told: Told) -> int | None:
+    came = list[int]()
     loop = asyncio.get_running_loop()
 
     def leave(number: int) -> None:
@@ -158,11 +111,11 @@ async def _serve(app: ASGIApp, service: Service, bound: socket.socket, drain_s: 
     return came[0] if came and cut else None
 
 
-def _config(app: ASGIApp, service: Service, drain_s: float) -> uvicorn.Config:
+def _config(app: ASGIApp, service: Service, drain_s: float, tls: tuple[str, str] | None) -> uvicorn.Config:
     most = service.batcher.most_waiting + 256
     return uvicorn.Config(
         app,
-        http=_Protocol,
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -173,6 +126,8 @@ def _config(app: ASGIApp, service: Service, drain_s: float) -> uvicorn.Config:
         timeout_graceful_shutdown=max(1, round(drain_s)),
         backlog=_BACKLOG,
         limit_concurrency=most,
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
     )
 
 

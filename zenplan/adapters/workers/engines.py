@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Final
 
 from zenplan.adapters.workers.process import BACKENDS, own_worker
+from zenplan.domain.training.several import Several
+
+# Keras divides matrices with jax alone; with torch it takes a layout and does nothing.
+_SEVERAL: Final[Mapping[str, Several]] = {
+    "jax": Several(workers=True, devices=True, divides=True),
+    "torch": Several(workers=True),
+    "tensorflow": Several(devices=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,11 @@ class KerasEngine:
     def extra(self) -> str:
         """What to install for it."""
         return f"zenplan[{self.name}]"
+
+    @property
+    def several(self) -> Several:
+        """On what it trains one model."""
+        return _SEVERAL[self.name]
 
     def worker(self) -> Sequence[str]:
         """The command line of its worker."""

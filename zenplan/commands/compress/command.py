@@ -15,7 +15,9 @@ def _option(text: str, metavar: str, *names: str) -> Any:
 
 
 def compress(
-    run: Annotated[str, typer.Argument(help="A finished run: its id, or its folder.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="A finished run: its id, four letters of it at least, or its folder.", metavar="RUN")
+    ],
     method: Annotated[
         list[str] | None,
         _option("int8, int4, prune, distill, merge; several with commas, else all.", "NAME", "--method"),

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from zenplan import units
-from zenplan.domain.measured.compression import ACCURACY, PRUNE, Compression, Version
+from zenplan.domain.measured.compression import PRUNE, Compression, Version
+from zenplan.domain.measured.training_run import ACCURACY
+from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 
 _BOUNDS: Final = {
@@ -132,7 +134,9 @@ def _doubt(found: Compression) -> str:
     value = found.figure(found.original)
     if found.metric != ACCURACY or value is None or not found.samples:
         return ""
-    return f"; an accuracy of so few is good to ±{units.significant(math.sqrt(value * (1 - value) / found.samples), 2)}"
+    doubt = Range.of_share(value, found.samples)
+    span = units.span(units.significant(doubt.low, 2), units.significant(doubt.high, 2))
+    return f"; of so few, the model's own accuracy is {span} (95 %)"
 
 
 def _record(found: Compression, version: Version) -> Mapping[str, Any]:

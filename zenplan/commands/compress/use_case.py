@@ -29,8 +29,9 @@ from zenplan.adapters.workers.process import Limits, measuring_environment, run_
 from zenplan.commands.compress.from_flags import Asked
 from zenplan.commands.shared.artefacts import drafts
 from zenplan.commands.train.scoring import OF_THE_MACHINE, PRECISION, compare, job_of, scores_of
-from zenplan.domain.measured.compression import ACCURACY, DISTILL, MERGE, PRUNE, Compression, Version
+from zenplan.domain.measured.compression import DISTILL, MERGE, PRUNE, Compression, Version
 from zenplan.domain.measured.export import WRITTEN, Export, ModelInput
+from zenplan.domain.measured.training_run import ACCURACY
 from zenplan.domain.training.forms import INT8, KERAS, file_name
 from zenplan.errors import FailureKind, ZenplanError
 from zenplan.units import HOUR_S

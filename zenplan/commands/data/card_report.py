@@ -31,7 +31,7 @@ def card_report(card: DataCard) -> Report:
         make_records=lambda: [_record(card, part) for part in card.parts],
         verdict=_verdict(card),
         tables=(_parts(card), *left_out(card.dropped, whole=True), *_classes(card)),
-        notes=(*_figures(card), *card.notes),
+        notes=(*_figures(card), *_unused(card), *card.notes),
     )
 
 
@@ -117,6 +117,11 @@ def _classes(card: DataCard) -> Iterator[Table]:
     rows = tuple((printable(name), *(f"{count:,}" for count in own)) for name, *own in counts[:_MOST_CLASSES])
     more = len(counts) - len(rows)
     yield Table(title="Classes", columns=columns, rows=rows, caption=f"and {more:,} more" if more else "")
+
+
+def _unused(card: DataCard) -> Iterator[str]:
+    if card.unused:
+        yield f"Not learned from: {card.unused_columns}."
 
 
 def _figures(card: DataCard) -> Iterator[str]:

@@ -119,6 +119,10 @@ class DataCardDocument(Document, tag_field="schema", tag="zenplan.data_card/1"):
     cpu_s: Annotated[NotNegative, Meta(description="Time of the processor that it took, in seconds.")]
     wall_s: Annotated[NotNegative, Meta(description="Time that it took, in seconds.")]
     fixed_cpu_s: Annotated[NotNegative, Meta(description="Of cpu_s, what does not grow with the data, in seconds.")]
+    unused: Annotated[tuple[str, ...], Meta(description="Columns of a table that are not learned from.")]
+    unused_numbers: Annotated[
+        tuple[str, ...], Meta(description="Of them, those of numbers that would be, had no others been named.")
+    ]
     notes: Annotated[tuple[str, ...], Meta(description="What else should be known.")]
     version: Annotated[Name, Meta(description="Of zenplan.")]
     fingerprint: Annotated[Name, Meta(description="Of the prepared data, a SHA-256.")]

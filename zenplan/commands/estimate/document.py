@@ -263,8 +263,8 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
     finish: Annotated[
         Day | None,
         Meta(
-            description="The day the first quote ends if it starts today, by its middle, ISO 8601; null where no "
-            "calendar goes so far."
+            description="The day on which the first quote ends if it starts when it is asked, by its middle and the "
+            "local clock, ISO 8601; null where no calendar goes so far."
         ),
     ]
     workload: Annotated[WorkloadDocument, Meta(description="What is trained.")]

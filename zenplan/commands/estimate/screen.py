@@ -10,6 +10,7 @@ from datetime import date
 
 from zenplan import units
 from zenplan.adapters.formats import height, wrapped
+from zenplan.commands.estimate.around import TOGETHER
 from zenplan.commands.shared.ages import ask_first, days_old, dollar_span, dollars
 from zenplan.commands.shared.sentences import tight
 from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
@@ -32,7 +33,7 @@ _WHERE = 32
 _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
-    Grounds.PUBLISHED: f"such ranges held 80 % of published step times and {units.percent(BILLS_HELD)} of bills",
+    Grounds.PUBLISHED: "such ranges held 80 % of published step times",
     Grounds.ASSUMED: "assumed, as no run on such a device was fitted",
 }
 
@@ -70,13 +71,19 @@ def verdict(answer: Answer) -> str:
         _of_family(answer),
         tight(best.quote.estimate),
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
-        f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
+        f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}{_held_bills(best)}.",
         best.bill.credits and f"Credits pay {usd(-best.bill.credits.mid_usd)} of it.",
         ask_first(bool(best.quote.offer.guess), age),
         not best.total_usd and "No price of it is known: --usd-per-hour gives one.",
         limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
     return " ".join(part for part in parts if part)
+
+
+def _held_bills(best: Ranked) -> str:
+    """How often ranges of bills held, where there is a bill."""
+    published = best.quote.estimate.grounds is Grounds.PUBLISHED and costs(best)
+    return f" and {units.percent(BILLS_HELD)} of bills" if published else ""
 
 
 def _of_family(answer: Answer) -> str:
@@ -104,7 +111,7 @@ def title(answer: Answer) -> str:
 
 
 def _done(answer: Answer) -> str:
-    return f", done by {day(answer.finish)} if it starts today" if answer.finish else ""
+    return f", done on {day(answer.finish)} if it starts now" if answer.finish else ""
 
 
 def day(when: date) -> str:
@@ -244,7 +251,10 @@ def after(answer: Answer) -> str:
             span = f" ({units.span(usd(part.low_usd), usd(part.high_usd))})" if part.low_usd < part.high_usd else ""
             took.append(f"{usd(part.mid_usd)}{span}")
         told.append(f"{each.name} {', '.join(took)}".rstrip())
-    return f"In that, after the training: {'; '.join(told)}." if told else ""
+    if not told:
+        return ""
+    ranked = next((f"; {each.value}: {each.why}" for each in answer.plan.facts if each.name == TOGETHER), "")
+    return f"In that, after the training: {'; '.join(told)}{ranked}."
 
 
 def federated(answer: Answer) -> str:

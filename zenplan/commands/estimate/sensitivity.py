@@ -39,8 +39,8 @@ _OTHER_PRECISION = {"bf16": "fp8", "fp16": "fp8", "fp32": "bf16", "tf32": "bf16"
 
 
 def _effect(name: str, value: str, origin: Origin, *changes: Change | None) -> Iterator[Effect]:
-    """One line, if anything of it comes to an end."""
-    ended = tuple(change for change in changes if change)
+    """One line, if anything of it comes to an end; what looks like the value as it is changes nothing."""
+    ended = tuple(change for change in changes if change and change.value != value)
     if ended:
         yield Effect(input=name, value=value, origin=origin, changes=ended)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import making_of, site_of
-from zenplan.commands.estimate.around import around_of, machines_for
+from zenplan.commands.estimate.around import around_of, machines_for, together
 from zenplan.commands.estimate.offers import Selection, matching, paid_anyway, select
 from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
@@ -29,6 +29,7 @@ from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.provenance import Fact, Origin
+from zenplan.domain.training.follow_up import SERVE
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
@@ -73,14 +74,13 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
     ranked = tuple(quotes[i] for i in ranking.order)
     best = ranked[0]
     case = Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)
-    fewer = _fewer(request, found, ranking.order[0], evidence)
-    standing_by = paid_anyway(known.tables, best.quote.offer)
-    notices = (*_unread(given), *search.looked.selection.notices, *standing_by)
-    left_out = (*fewer, *evidence.notes, *notices, *search.looked.selection.left_out)
-    stated = (*wish.facts(request), *evidence.facts(_used(ranked)), *machine_facts(request, known.catalogue, ranked))
+    notices = (*_unread(given), *search.looked.selection.notices, *paid_anyway(known.tables, best.quote.offer))
+    machines = machine_facts(request, known.catalogue, ranked)
+    stated = (*_served(request, search, known), *wish.facts(request), *evidence.facts(_used(ranked)), *machines)
     return Answer(
         request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
         today=known.today,
+        of_day_s=known.of_day_s,
         plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *stated, *_followed(found))),
         operations=known.operations,
         ranked=ranked,
@@ -94,11 +94,19 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         sensitivity=effects(case) if sensitive else (),
         project=_project(given, plan, best, known.today),
         notices=notices,
-        left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
+        left_out=_left_out(request, search, notices, known.today),
         here=_here(plan, known.calibrations),
         federation=_federation(request, plan, best, known),
         judgement=(*((size.said,) if size else ()), *judgement(plan)),
     )
+
+
+def _left_out(request: Request, search: _Searched, notices: tuple[str, ...], today: date) -> tuple[str, ...]:
+    """What was not quoted, or not used, and why, a line each."""
+    looked, ranking = search.looked, search.ranking
+    fewer = _fewer(request, looked.found, ranking.order[0], looked.evidence)
+    not_quoted = _not_quoted(request, looked.found, ranking, today)
+    return (*fewer, *looked.evidence.notes, *notices, *looked.selection.left_out, *not_quoted)
 
 
 def _federation(request: Request, plan: TrainingPlan, best: Ranked, known: Known) -> Federation | None:
@@ -115,6 +123,13 @@ def _followed(found: Market) -> Iterator[Fact]:
     """What was taken of what follows the training."""
     if found.around.following is not None:
         yield from found.around.following.facts(found.plan)
+
+
+def _served(request: Request, search: _Searched, known: Known) -> Iterator[Fact]:
+    """By what plans are ranked where the model is served too."""
+    if any(each.name == SERVE for each in request.then):
+        alone = _searched(replace(request, then=()), known)
+        yield together(request, (search.looked.found, search.ranking), (alone.looked.found, alone.ranking))
 
 
 def _project(given: Request, plan: TrainingPlan, best: Ranked, today: date) -> Project:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date
 
 from zenplan import units
+from zenplan.adapters.clock import of_day_s
 from zenplan.domain.answer.answer import WouldHelp, day_of_end
 from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.market.offer import Billing
@@ -185,7 +186,7 @@ def _where(found: Market, index: int) -> str:
 
 
 def _day(today: date, time_s: float) -> str:
-    day = day_of_end(today, time_s)
+    day = day_of_end(today, time_s, of_day_s())
     return f"{day.day} {day:%B %Y}" if day else f"in {units.duration(time_s)}"
 
 

@@ -15,7 +15,9 @@ def _option(text: str, metavar: str, *names: str) -> Any:
 
 
 def explain(
-    run: Annotated[str, typer.Argument(help="A finished run: its id, or its folder.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="A finished run: its id, four letters of it at least, or its folder.", metavar="RUN")
+    ],
     given: Annotated[
         str | None,
         _option("A text, a JSON value, or a file of one; else samples of the run's data.", "SAMPLE", "--input"),

@@ -76,6 +76,7 @@ class ExplanationDocument(Document, tag_field="schema", tag="zenplan.explanation
     samples: Annotated[tuple[SampleExplanationDocument, ...], Meta(description="Empty of permutation.")]
     importance: Annotated[ImportanceDocument | None, Meta(description="Of permutation.")]
     checks: Annotated[tuple[CheckDocument, ...], Meta(description="Whether it can be believed.")]
+    not_checked: Annotated[str, Meta(description="What could not be checked, and why; empty where all was.")]
 
 
 def explanation_document(found: Explanation) -> ExplanationDocument:

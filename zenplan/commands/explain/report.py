@@ -51,7 +51,7 @@ def _verdict(found: Explanation) -> str:
     shown = ", ".join(f"'{name}'" for name in list(tops)[:4] if name)
     what = f"{found.name} answers by {shown}" if shown else f"{found.name}: what its answers come from"
     trust = {
-        True: "The checks of this explanation pass.",
+        True: f"The checks of this explanation pass{', but one was not made' if found.not_checked else ''}.",
         False: "Do not believe it: a check of this explanation fails.",
         None: "No check of this explanation could be made.",
     }
@@ -114,7 +114,8 @@ def _notes(found: Explanation) -> tuple[str, ...]:
         "occlusion": "How much lower the score is where a place is as in the baseline: the mean of the training data, or 0.",
         "permutation": "Mean of repeats; what two places both tell is shared out between them, or hidden.",
     }
-    return (method[found.method], *(f"{each.name}: {each.why}." for each in found.checks))
+    missing = (f"{found.not_checked[0].upper()}{found.not_checked[1:]}.",) if found.not_checked else ()
+    return (method[found.method], *(f"{each.name}: {each.why}." for each in found.checks), *missing)
 
 
 def _shown(found: Attribution, place: int) -> str:

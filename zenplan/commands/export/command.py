@@ -14,7 +14,9 @@ def _option(*flags: str, text: str, metavar: str) -> Any:
     return typer.Option(*flags, help=text, metavar=metavar)
 
 
-_Run = Annotated[str, typer.Argument(help="Its id, the first letters of it, or its folder.", metavar="RUN")]
+_Run = Annotated[
+    str, typer.Argument(help="Its id, the first letters of it, four at least, or its folder.", metavar="RUN")
+]
 _To = Annotated[
     list[str] | None, _option("--to", text="keras, savedmodel, onnx, litert; several with commas.", metavar="FORM")
 ]

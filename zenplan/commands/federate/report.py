@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zenplan import units
+from zenplan.commands.train.judged import warnings
 from zenplan.domain.measured.federation import Federation
 from zenplan.domain.measured.training_run import FINISHED, RunResult
 from zenplan.domain.report import Column, Report, Table
@@ -103,6 +104,7 @@ def _clients(found: Federation) -> Table:
 
 
 def _notes(result: RunResult, found: Federation, folder: Path) -> Iterator[str]:
+    yield from warnings(result)
     how = "at random" if found.alpha is None else f"by Dirichlet({found.alpha:g}) over classes"
     times = "once" if found.local_epochs == 1 else f"{found.local_epochs:,} times"
     yield f"Rows are split {how}; in a round a client goes over its own {times}."

@@ -82,7 +82,8 @@ def _check(
 @plugins_app.command("new")
 def _new(
     kind: Annotated[
-        str, typer.Argument(help="provider, engine, workload, accelerators, format or tracker.", metavar="KIND")
+        str,
+        typer.Argument(help="provider, engine, workload, accelerators, format, tracker or launcher.", metavar="KIND"),
     ],
     name: Annotated[str, typer.Argument(help="What it is called, as in mycloud.", metavar="NAME")],
     out: Annotated[

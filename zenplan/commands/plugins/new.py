@@ -13,9 +13,14 @@ from typing import Final
 from zenplan.errors import DataError, UnknownName, UsageError
 from zenplan.version import __version__
 
-KINDS: Final = ("provider", "engine", "workload", "accelerators", "format", "tracker")
+KINDS: Final = ("provider", "engine", "workload", "accelerators", "format", "tracker", "launcher")
 # The hook of a kind, for names that zenplan has itself. A provider may carry the table of one that it has.
-_HOOKS: Final = {"engine": "zenplan_engines", "format": "zenplan_exporters", "tracker": "zenplan_trackers"}
+_HOOKS: Final = {
+    "engine": "zenplan_engines",
+    "format": "zenplan_exporters",
+    "tracker": "zenplan_trackers",
+    "launcher": "zenplan_launchers",
+}
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _MOST_LETTERS: Final = 40
 # What templates call it.

@@ -50,9 +50,22 @@ def report(
         from zenplan.commands.estimate.saved_plan import read_plan
         from zenplan.documents import published
 
+        _check_there(made_from)
         text = page(published(read_plan(made_from)))
     if output is None or output == "-":
         write(sys.stdout, text)
         return
     write_whole(Path(output), text, made_from=made_from if made_from.is_file() else None)
     write(sys.stdout, f"written to {output}\n")
+
+
+def _check_there(plan: Path) -> None:
+    import os
+
+    from zenplan.errors import InputFileError
+
+    if not os.path.lexists(plan):
+        raise InputFileError(
+            f"'{str(plan)[:100]}' is neither the file of a plan nor a run",
+            "a plan that 'estimate --save plan.json' wrote, or a run's folder, or its id, four letters at least",
+        )

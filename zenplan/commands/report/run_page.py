@@ -22,6 +22,7 @@ from zenplan.commands.explain.use_case import Wanted, explained
 from zenplan.commands.runs.use_case import Entry, entry
 from zenplan.commands.train.ending import limits
 from zenplan.commands.train.finished import FinishedRun, finished_run
+from zenplan.commands.train.judged import warnings
 from zenplan.commands.train.report import train_report
 from zenplan.commands.train.scoring import compare
 from zenplan.domain.measured.explanation import GRADIENTS, OCCLUSION
@@ -77,7 +78,9 @@ def _outcome(found: Entry) -> Iterator[Markup]:
     if tables:
         yield _section("Metrics", _tables(*tables))
     beside = tuple(replace(each, title="") for each in report.tables if each.title == "predicted and actual")
-    lines = (element("li", note) for note in report.notes)
+    # What is held against the figures stands among the limits.
+    against = set(warnings(found.result))
+    lines = (element("li", note) for note in report.notes if note not in against)
     yield _section("Predicted and actual", _tables(*beside), element("ul", *lines))
 
 
@@ -104,7 +107,8 @@ def _card(card: DataCard) -> Iterator[Markup]:
         dropped = tuple((each.what, f"{each.count:,}", each.why) for each in card.dropped)
         columns = (Column(name="left out"), Column(name="count", numeric=True), Column(name="why"))
         yield _tables(Table(columns=columns, rows=dropped))
-    yield element("ul", *(element("li", note) for note in card.notes))
+    unused = (f"Not learned from: {card.unused_columns}.",) if card.unused else ()
+    yield element("ul", *(element("li", note) for note in (*unused, *card.notes)))
     yield element("p", f"Fingerprint of the prepared data: {card.fingerprint}")
 
 
@@ -127,7 +131,8 @@ def _of_model(run: FinishedRun, tell: Tell) -> Iterator[Markup]:
     report = explanation_report(found)
     checks = tuple(each for each in report.tables if each.title == "checks")
     verdict = element("p", element("strong", report.verdict))
-    yield _section("What its answers come from", verdict, explanations.sections(found), _tables(*checks))
+    missing = (element("p", f"Of its checks, {found.not_checked}."),) if found.not_checked else ()
+    yield _section("What its answers come from", verdict, explanations.sections(found), _tables(*checks), *missing)
 
 
 def _written(run: FinishedRun, reader: Preprocessor, tell: Tell) -> Sequence[int]:

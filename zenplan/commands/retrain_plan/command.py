@@ -15,12 +15,14 @@ def _option(text: str, metavar: str) -> Any:
 
 
 def retrain_plan(
-    run: Annotated[str, typer.Argument(help="A finished run: its id, or its folder.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="A finished run: its id, four letters of it at least, or its folder.", metavar="RUN")
+    ],
     decay: Annotated[
         str | None, _option("Share of the metric that is lost, as in 1%/week, 0.5%:1%:2%/week.", "RATE")
     ] = None,
     drift: Annotated[
-        Path | None, _option("Or a log of it since the run: CSV or JSON lines of date and metric.", "FILE")
+        Path | None, _option("Or a log of it since the run: CSV or JSON lines of date and metric, or its name.", "FILE")
     ] = None,
     metric: Annotated[str | None, _option("Which; else the run's first that is no loss.", "NAME")] = None,
     usd_per_point_day: Annotated[

@@ -53,7 +53,8 @@ def _verdict(plan: RetrainPlan) -> str:
     by_value = plan.interval is not None and plan.interval.mid == days
     why = "which costs the least" if by_value else f"when {plan.decay.metric} is at its limit"
     late = f" That was {(plan.today - on).days:,} days ago." if on < plan.today else ""
-    return f"Train again by {when}, {units.duration(days * DAY_S)} after the last run, {why}.{late}"
+    after = f"{units.duration(days * DAY_S)} after the last run" if days > 0.0 else "when the last run ended"
+    return f"Train again by {when}, {after}, {why}.{late}"
 
 
 def _rate(plan: RetrainPlan) -> str:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.clock import today
-from zenplan.adapters.run_folder.metric_log import read_metric_log
+from zenplan.adapters.run_folder.metric_log import METRIC, read_metric_log
 from zenplan.commands.runs.use_case import entry
 from zenplan.commands.shared.options import read_flag
 from zenplan.domain.answer.retraining import EXPONENTIAL, POINT, Decay, RetrainPlan
 from zenplan.domain.measured.training_run import FINISHED, RunResult
 from zenplan.domain.provenance import Origin
-from zenplan.errors import DataError, InputFileError, UnknownName, UsageError
+from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError
 from zenplan.planning.watch.retraining import best_interval, fitted, reached
 from zenplan.units import DAY_S
 
 # Metrics that are worse the higher they are, by the words that their names have.
 _RISING: Final = ("loss", "error", "perplexity", "mae", "mse", "rmse", "psi", "drift")
+# A day may have begun elsewhere that has not here.
+_AHEAD_DAYS: Final = 1
 _HINT: Final = "as in --decay 1%/week, or with a range: 0.5%:1%:2%/week"
 
 
@@ -92,8 +95,10 @@ def parse_decay(text: str) -> Shares:
     per = per.strip()
     days = units.parse_duration_s(per if per[0].isdigit() else f"1 {per}", "--decay") / DAY_S
     parts = [units.parse_share(each.strip(), "--decay") for each in shares.split(":")]
-    if len(parts) not in (1, 3) or sorted(parts) != parts or max(parts) >= 1.0:
-        raise UsageError(f"--decay is no share below 100 %, or low, middle and high: '{text[:60]}'", _HINT)
+    if max(parts) >= 1.0:
+        raise UsageError(f"--decay loses all of the metric: '{text[:60]}' is not below 100 %", _HINT)
+    if len(parts) not in (1, 3) or sorted(parts) != parts:
+        raise UsageError(f"--decay is neither one share nor low, middle and high: '{text[:60]}'", _HINT)
     return Shares(shares=(parts[0], parts[len(parts) // 2], parts[-1]), days=days)
 
 
@@ -106,7 +111,7 @@ def retrain_plan(run: str, asked: Asked) -> RetrainPlan:
 
     Raises:
         UsageError: there is no such run, it is not finished, or something is not known of it.
-        DataError: the metric does not get worse.
+        DataError: the metric does not get worse. NoFit: it was beyond its limit from the start.
     """
     found = entry(run).result
     status = found.status
@@ -116,6 +121,8 @@ def retrain_plan(run: str, asked: Asked) -> RetrainPlan:
         )
     notes: list[str] = []
     decay = _decay(found, asked, notes)
+    if asked.limit is not None:
+        _check_met(found, asked, decay)
     cost = asked.run_usd if asked.run_usd is not None else status.usd or None
     if asked.usd_per_point_day is not None and cost is None:
         raise UsageError(f"nobody knows what run {status.id} cost", "give --run-usd")
@@ -170,17 +177,43 @@ def _decay(found: RunResult, asked: Asked, notes: list[str]) -> Decay:
 
 
 def _measured(found: RunResult, asked: Asked, file: Path, notes: list[str]) -> Decay:
-    ended = found.status.updated_at.date()
-    rows = read_metric_log(file)
+    ended, last = found.status.updated_at.date(), today() + timedelta(days=_AHEAD_DAYS)
+    column, rows = read_metric_log(file)
+    if ahead := [day for day, _ in rows if day > last]:
+        raise InputFileError(
+            f"{file}: {units.many(len(ahead), 'measurement')} dated after today, {today()}: {ahead[0]}",
+            "a log has what was measured; leave out what was not yet",
+        )
     since = [((day - ended).days + 0.0, value) for day, value in rows if day >= ended]
     if len(since) < len(rows):
         notes.append(f"{units.many(len(rows) - len(since), 'measurement')} from before the run are left out")
-    name = asked.metric or file.stem
+    name = asked.metric or column or _own_name(found, asked)
     try:
         return fitted(name, _rises(name) if asked.rises is None else asked.rises, since)
     except DataError as error:
         hint = "a metric that is worse the higher it is has a --max-metric, or 'loss' or 'error' in its --metric"
         raise InputFileError(f"{file}: {error.message}", hint) from error
+
+
+def _own_name(found: RunResult, asked: Asked) -> str:
+    """Of a log that has no name: the run's own metric, where that is worse in the direction that was asked for."""
+    metrics = found.metrics.get("test") or found.metrics.get("validation")
+    name = _metric(found, None)[0] if metrics else METRIC
+    return name if asked.rises in (None, _rises(name)) else METRIC
+
+
+def _check_met(found: RunResult, asked: Asked, decay: Decay) -> None:
+    """Raises NoFit: the metric was beyond its limit when the run ended, by the run itself or else by its log."""
+    metrics, limit = found.metrics.get("test") or found.metrics.get("validation") or {}, asked.limit or 0.0
+    start = metrics.get(decay.metric, decay.start)
+    if start > limit if decay.rises else start < limit:
+        flag = "--max-metric" if decay.rises else "--min-metric"
+        own = "" if decay.metric in metrics else ", by its log"
+        raise NoFit(
+            f"run {found.status.id} never met it: its {decay.metric} was {units.significant(start, 4)} at its end{own}, "
+            f"and {flag} is {units.significant(limit, 4)}",
+            f"training the same again does not meet it either: change the run, or the {flag}",
+        )
 
 
 def _rises(name: str) -> bool:

@@ -9,7 +9,9 @@ import typer
 from zenplan.commands.shared.settings import Format, resolved
 
 runs_app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
-_Run = Annotated[str, typer.Argument(help="Its id, the first letters of it, or its folder.", metavar="RUN")]
+_Run = Annotated[
+    str, typer.Argument(help="Its id, the first letters of it, four at least, or its folder.", metavar="RUN")
+]
 
 
 @runs_app.callback()

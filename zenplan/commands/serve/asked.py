@@ -14,7 +14,11 @@ _MOST, _LONGEST_S, _MOST_PORT = 10**6, 86_400.0, 65_535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """How a model is to be served: the flags, in base units; None for what is usual on this machine."""
+    """How a model is to be served: the flags, in base units; None for what is usual on this machine.
+
+    Attributes:
+        tls: files of a certificate and its key, for HTTPS; None for plain HTTP.
+    """
 
     host: str
     port: int
@@ -32,6 +36,7 @@ class Wanted:
     window: int
     threshold: float
     token: str
+    tls: tuple[str, str] | None = None
 
 
 def wanted_of(flags: Mapping[str, str], host: str, token: str) -> Wanted:

@@ -18,7 +18,10 @@ def _large(text: str, metavar: str, name: str) -> Any:
 
 
 def serve(
-    run: Annotated[Text, typer.Argument(help="A finished run: its id, or its folder.", metavar="[RUN]")] = None,
+    run: Annotated[
+        Text,
+        typer.Argument(help="A finished run: its id, four letters of it at least, or its folder.", metavar="[RUN]"),
+    ] = None,
     host: Annotated[str, _option("Address to listen on.", "ADDRESS", "--host")] = "127.0.0.1",
     port: Annotated[str, _option("0 for any that is free.", "COUNT", "--port")] = "8000",
     max_batch: Annotated[str, _option("Samples, or texts, of a call at most.", "COUNT", "--max-batch")] = "32",
@@ -36,6 +39,8 @@ def serve(
         Text,
         _option("That requests bear; better in the variable.", "TEXT", "--token", envvar="ZENPLAN_SERVE_TOKEN"),
     ] = None,
+    cert: Annotated[Text, _option("Certificate chain in PEM, for HTTPS; with --key.", "FILE", "--cert")] = None,
+    key: Annotated[Text, _option("Its private key in PEM, without a password.", "FILE", "--key")] = None,
     usd: Annotated[Text, _option("Of this machine, for dollars per 1000 requests.", "USD", "--usd-per-hour")] = None,
     window: Annotated[str, _option("Last samples that are looked at for drift.", "COUNT", "--window")] = "1000",
     drift: Annotated[str, _option("Population stability index that is warned of.", "NUMBER", "--drift")] = "0.2",
@@ -56,6 +61,7 @@ def serve(
       zenplan serve RUN
       zenplan serve RUN --port 0 --max-batch 8 --usd-per-hour 0.50
       ZENPLAN_SERVE_TOKEN=... zenplan serve RUN --host 0.0.0.0
+      zenplan serve RUN --host 0.0.0.0 --cert chain.pem --key key.pem
       zenplan serve --model llama3-8b --gpu L4 --rate 10/s --manifest kubernetes
     """
     if (run is None) == (model is None):
@@ -78,4 +84,4 @@ def serve(
     flags |= {"body-timeout": body_timeout, "timeout": timeout, "max-tokens": max_tokens, "drain": drain}
     more = {"memory": memory, "threads": threads, "usd-per-hour": usd, "window": window, "drift": drift}
     given = {name: text for name, text in {**flags, **more}.items() if text is not None}
-    return served(run, given, host=host, backend=backend, token=token or "", form=output)
+    return served(run, given, host=host, backend=backend, token=token or "", form=output, tls=(cert, key))

@@ -8,10 +8,11 @@ from pathlib import Path
 from zenplan.adapters.corpus.preprocessing import TEXT, Preprocessor
 from zenplan.adapters.serving.app import Gate, app_of
 from zenplan.adapters.serving.batching import Batcher
+from zenplan.adapters.serving.connections import listening
 from zenplan.adapters.serving.drift import Monitor, features_of
 from zenplan.adapters.serving.metrics import Metrics
 from zenplan.adapters.serving.schema import Bounds, example_of
-from zenplan.adapters.serving.server import Told, listening, serve
+from zenplan.adapters.serving.server import Told, serve
 from zenplan.adapters.serving.service import Service
 from zenplan.adapters.serving.worker import ModelWorker
 from zenplan.adapters.workers.process import backend_of
@@ -36,7 +37,7 @@ def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Scr
     service = service_of(run, wanted, backend, screen)
     bound = listening(wanted.host, wanted.port)
     host, port = bound.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    url = f"http{'s' if wanted.tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
     gate = Gate(body_bytes=int(wanted.max_body_bytes), body_s=wanted.body_s, token=wanted.token)
     told = Told(
         ready=lambda: screen.ready(service, url, bool(wanted.token)),
@@ -44,7 +45,7 @@ def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Scr
         status=lambda: screen.status(service),
     )
     with bound:
-        return serve(app_of(service, gate, screen.line), service, bound, wanted.drain_s, told)
+        return serve(app_of(service, gate, screen.line), service, bound, wanted.drain_s, told, wanted.tls)
 
 
 def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Screen) -> Service:

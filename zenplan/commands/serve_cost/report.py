@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.commands.shared.ages import ask_first, days_old, seen
+from zenplan.commands.shared.rents import is_doubtful
 from zenplan.domain.answer.estimate import grounds_of
 from zenplan.domain.answer.serving import Service, Serving
 from zenplan.domain.fit.efficiency import Grounds
@@ -24,6 +25,7 @@ _RANGES: Final = (
 )
 # Of the degrees of parallelism, what fits a screen; the document has all.
 _SHOWN: Final = 3
+_MARKED: Final = " (* at an old price, or of a machine that is a guess)"
 
 
 def serving_report(found: Serving, today: date) -> Report:
@@ -32,7 +34,7 @@ def serving_report(found: Serving, today: date) -> Report:
         make_document=lambda: _document(found),
         make_records=lambda: [_record(each) for each in _document(found).services],
         verdict=_verdict(found, today),
-        tables=tuple(_tables(found)),
+        tables=tuple(_tables(found, today)),
         notes=tuple(_notes(found, today)),
     )
 
@@ -117,7 +119,7 @@ def _span(found: Range, show: Any) -> tuple[str, str]:
     return show(found.mid), units.span(show(found.low), show(found.high)) if found.low < found.high else ""
 
 
-def _tables(found: Serving) -> Iterator[Table]:
+def _tables(found: Serving, today: date) -> Iterator[Table]:
     best, traffic = found.best, found.wanted.traffic
     tokens = traffic.input_tokens + traffic.output_tokens
     rows = [
@@ -134,17 +136,19 @@ def _tables(found: Serving) -> Iterator[Table]:
         ]
     columns = (Column(name=""), Column(name="predicted", numeric=True), Column(name="80 % range", numeric=True))
     yield Table(columns=columns, rows=tuple(rows))
+    marked = _MARKED if any(is_doubtful(each.offer, today) for each in found.services[:_SHOWN]) else ""
     if len(found.services) > 1:
         names = ("GPUs", "in flight", "busy", "first token", "a token", "a month")
         yield Table(
-            title="By tensor-parallel degree",
+            title=f"By tensor-parallel degree{marked}",
             columns=(Column(name="tp"), *(Column(name=name, numeric=True) for name in names)),
-            rows=tuple(map(_row, found.services[:_SHOWN])),
+            rows=tuple(_row(each, today) for each in found.services[:_SHOWN]),
             emphasis=0,
         )
 
 
-def _row(each: Service) -> tuple[str, ...]:
+def _row(each: Service, today: date) -> tuple[str, ...]:
+    mark = "*" if is_doubtful(each.offer, today) else ""
     return (
         str(each.on.tp),
         f"{each.devices:,}",
@@ -152,7 +156,7 @@ def _row(each: Service) -> tuple[str, ...]:
         units.percent(each.utilisation),
         units.duration(each.ttft_s.mid, 2),
         units.duration(each.tpot_s.mid, 2),
-        "" if each.usd_per_month is None else units.usd(each.usd_per_month.mid),
+        "" if each.usd_per_month is None else f"{units.usd(each.usd_per_month.mid)}{mark}",
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from zenplan import units
+from zenplan.adapters.tables.context_windows import window_of
 from zenplan.adapters.tables.serving import read_serving
 from zenplan.commands.shared.filters import Filters, filtered, too_old
 from zenplan.commands.shared.known import Known
@@ -17,7 +18,6 @@ from zenplan.commands.shared.options import one_of, read_flag, whole
 from zenplan.commands.shared.rents import is_doubtful, lead, rents
 from zenplan.commands.shared.tables import lowered
 from zenplan.domain.answer.serving import Service, Serving, Wanted
-from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
 from zenplan.domain.provenance import Fact, Origin
@@ -27,7 +27,7 @@ from zenplan.domain.serving.efficiency import ServingFit
 from zenplan.domain.serving.model import ServedModel
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
-from zenplan.planning.serving.groups import GENERATION, groups_of
+from zenplan.planning.serving.groups import groups_of, seen_on
 from zenplan.planning.serving.served import served_model
 from zenplan.planning.serving.service import BUSY, Sized, around, even_rate_per_s, sized
 from zenplan.planning.serving.steady import Loaded
@@ -192,11 +192,13 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
     # A model that generates no text may have no length that could be asked for.
     served_model(lowered(known.families, asked.model))
     model = served_model(lowered(known.families, {**asked.model, "seq_len": 16}))
-    fit = _for(read_serving(), sheet)
-    tried = [_tried(asked, model, fit, known, sheet, tp) for tp in _degrees(asked, model, sheet)]
+    _check_window(asked, model)
+    fit = seen_on(read_serving(), sheet)
+    most = _most_joined(tables or known.tables, sheet)
+    tried = [_tried(asked, model, fit, known, sheet, tp) for tp in _degrees(asked, model, most)]
     services = _services(asked, fit, known, tables, tried)
     if not services:
-        raise NoFit(*_why_none(asked, model, fit, known, sheet, tried))
+        raise NoFit(*_why_none(asked, model, fit, known, sheet, tried, most))
     _check_size(services[0], sheet)
     return Serving(
         model=model,
@@ -208,22 +210,6 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
         fresh=_fresh(asked, fit, known, tables, tried) if is_doubtful(services[0].offer, known.today) else None,
         left_out=too_old(tables),
     )
-
-
-# Of a range, where no serving on the accelerator's generation was published: our assumption.
-_UNSEEN: Final = 2.0
-
-
-def _for(fit: ServingFit, sheet: Accelerator) -> ServingFit:
-    """The fit with its ranges for an accelerator: wider where none of its generation was in it."""
-    if f"{GENERATION}/{sheet.architecture}" in fit.all["memory"].factors:
-        return fit
-
-    def wider(interval: Interval) -> Interval:
-        basis = f"{interval.basis}; twice as wide, as none is on {sheet.architecture}"
-        return replace(interval, new=_UNSEEN * interval.new, known=_UNSEEN * interval.known, basis=basis)
-
-    return replace(fit, throughput=wider(fit.throughput), ttft=wider(fit.ttft), tpot=wider(fit.tpot))
 
 
 def _check_size(best: Service, sheet: Accelerator) -> None:
@@ -245,14 +231,30 @@ def _fresh(
 _Tried = tuple[Deployment, Work, Sized]
 
 
-def _degrees(asked: Asked, model: ServedModel, sheet: Accelerator) -> list[int]:
+def _check_window(asked: Asked, model: ServedModel) -> None:
+    """Raises NoFit: a prompt and its answer are more than the model takes at once."""
+    window, traffic = window_of(asked.model), asked.wanted.traffic
+    tokens = traffic.input_tokens + traffic.output_tokens
+    if window is not None and tokens > window.tokens:
+        raise NoFit(
+            f"{model.name} takes {window.tokens:,} tokens at once, and {tokens:,.0f} are asked: {window.source}",
+            "fewer of --in and --out, a model with a longer context, or --config of one whose positions are scaled",
+        )
+
+
+def _most_joined(tables: Sequence[PriceTable], sheet: Accelerator) -> int:
+    """Devices of the largest machine: the usual node of the product, or one that somebody rents out."""
+    rented = (o.instance.devices for table in tables for o in table.offers if o.instance.accelerator == sheet.name)
+    return max(sheet.node_devices, *rented, 1)
+
+
+def _degrees(asked: Asked, model: ServedModel, most: int) -> list[int]:
     if asked.tp is not None:
         if model.heads and model.heads % asked.tp:
             raise UsageError(
                 f"--tp {asked.tp} does not divide the {model.heads} heads of {model.name}", "give 1, 2, 4 or 8"
             )
         return [asked.tp]
-    most = max(sheet.node_devices, 1)
     powers = [2**k for k in range(11) if 2**k <= most]
     return [tp for tp in powers if not model.heads or model.heads % tp == 0]
 
@@ -338,7 +340,13 @@ def _rank(service: Service, known: Known) -> tuple[bool, float, int, int]:
 
 
 def _why_none(
-    asked: Asked, model: ServedModel, fit: ServingFit, known: Known, sheet: Accelerator, tried: Sequence[_Tried]
+    asked: Asked,
+    model: ServedModel,
+    fit: ServingFit,
+    known: Known,
+    sheet: Accelerator,
+    tried: Sequence[_Tried],
+    most: int,
 ) -> tuple[str, str]:
     """The message and the hint where nothing does it: what fits, of other degrees and number formats."""
     on, own, found = tried[-1]
@@ -353,7 +361,7 @@ def _why_none(
         for tp in (2**k for k in range(7)):
             other = replace(asked, weights=weights)
             if (not model.heads or model.heads % tp == 0) and (
-                tp <= sheet.node_devices and not _tried(other, model, fit, known, sheet, tp)[2].why_not
+                tp <= most and not _tried(other, model, fit, known, sheet, tp)[2].why_not
             ):
                 dtype = "" if weights == asked.weights else f" --dtype {weights}"
                 return message, f"it fits with: --tp {tp}{dtype}"

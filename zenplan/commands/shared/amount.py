@@ -13,6 +13,7 @@ from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError
 from zenplan.families.own_data import FAMILIES, Practice, batch_of, practice_for, sequences_of_a_step
 from zenplan.families.transformer import recipe
+from zenplan.families.transformer.samples import PROTEINS
 
 _MOST: Final = 1e18
 # Samples a step where nothing says how many: what image classifiers are usually trained with.
@@ -122,6 +123,14 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
     if request.tokens:
         fact = Fact(name="tokens", value=units.count(request.tokens), origin=Origin.GIVEN)
         return request.tokens / length, [fact]
+    if request.dataset_bytes and workload.data_kind == PROTEINS:
+        fact = Fact(
+            name="tokens",
+            value=units.count(request.dataset_bytes),
+            origin=Origin.DERIVED,
+            why=f"a byte a residue, of {units.size(request.dataset_bytes)} of sequences without their names",
+        )
+        return request.dataset_bytes / length, [fact]
     if request.dataset_bytes:
         from zenplan.families.transformer.tokens import tokens_of_bytes
 

@@ -47,20 +47,24 @@ _LAST: Final = -1
 _YEARS: Final = 9
 
 
-def parse_deadline_s(text: str, what: str, today: date) -> float:
+def parse_deadline_s(text: str, what: str, today: date, of_day_s: float = 0.0) -> float:
     """Seconds until a deadline: ``7d``, ``2 weeks``, ``2027-03-01``, ``1 March``, ``by March 1, 2027``,
     ``end of January``.
 
-    A day without a year is the next one of that name; a run that starts today and ends on the day itself is in time.
+    It counts from now, by the local clock; a day counts to its end. One without a year is the next one of that name.
+
+    Args:
+        text: as it was written; what: it is of.
+        today: the day; of_day_s: how much of it is over.
 
     Raises:
-        UsageError: it is neither, may be meant in two ways, or is not after ``today``.
+        UsageError: it is neither, may be meant in two ways, or is before ``today``.
     """
     plain = " ".join(text.split())
     if _BY.match(plain) or not _is_time(plain):
         day = _day(_BY.sub("", plain, count=1), today, what, text)
         if day is not None:
-            return _seconds(day, today, what, text)
+            return _seconds(day, today, what, text) - of_day_s
     try:
         return units.parse_duration_s(_WITHIN.sub("", plain, count=1), what)
     except UsageError as error:
@@ -79,10 +83,11 @@ def _is_time(text: str) -> bool:
 
 def _seconds(day: date, today: date, what: str, text: str) -> float:
     days = (day - today).days
-    if days <= 0:
-        when = "today" if not days else f"before today, {today.isoformat()}"
-        raise UsageError(f"{what} is {when}: '{text}'", f"give a later day, or a time, as in: {_EXAMPLE}")
-    return days * units.DAY_S
+    if days < 0:
+        raise UsageError(
+            f"{what} is before today, {today.isoformat()}: '{text}'", f"give a later day, or a time, as in: {_EXAMPLE}"
+        )
+    return (days + 1) * units.DAY_S
 
 
 def _day(text: str, today: date, what: str, given: str) -> date | None:

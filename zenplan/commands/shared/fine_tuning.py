@@ -34,8 +34,8 @@ def kind_of(request: Request, workload: Workload) -> str:
 
     Few texts for a model that has a checkpoint fine-tune it, with adapters or all of it: both take the same texts.
     """
-    if request.data_kind is not None:
-        return request.data_kind
+    if request.data_kind is not None or workload.data_kind:
+        return request.data_kind or workload.data_kind
     tokens = samples.KINDS[samples.FINE_TUNING].tokens * (request.samples or math.inf)
     trained = request.model is not None or request.config is not None
     few = trained and tokens < FINE_TUNED_SHARE * recipe.recipe_for(workload).optimum

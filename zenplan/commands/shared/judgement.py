@@ -8,6 +8,7 @@ from typing import Final
 
 from zenplan import units
 from zenplan.commands.shared.fine_tuning import is_language
+from zenplan.domain.provenance import Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.families.own_data import FINE_TUNED_SHARE, LEAST_FINE_TUNING
 from zenplan.families.transformer import recipe
@@ -25,16 +26,24 @@ _LAW: Final = "Muennighoff et al. 2023, arXiv 2305.16264"
 def judgement(plan: TrainingPlan) -> tuple[str, ...]:
     """What a careful colleague would say about the amount; nothing where all is as usual."""
     lines: list[str] = []
-    if is_language(plan.workload) and plan.method == "full":
+    # What is known of text says nothing of other sequences.
+    if is_language(plan.workload) and plan.method == "full" and not plan.workload.data_kind:
         share = plan.tokens / recipe.recipe_for(plan.workload).optimum
         lines += [*_against_the_optimum(plan, share), *_repeated(plan, share)]
     return (*lines, *_cut(plan), *_steps(plan))
 
 
+def _size(plan: TrainingPlan, parameters: float) -> str:
+    """Parameters for people: the size that was asked for, where the shape is the usual one of about that size."""
+    load = plan.workload
+    asked = next((f.value for f in load.facts if f.name == "parameters" and f.origin is Origin.GIVEN), None)
+    return asked if asked and load.guessed_shape and load.experts == 1 else units.count(parameters)
+
+
 def _against_the_optimum(plan: TrainingPlan, share: float) -> Iterator[str]:
     optimum = plan.tokens / share
     tokens, wanted = units.count(plan.tokens), units.count(optimum)
-    model = units.count(optimum / recipe.TOKENS_PER_PARAMETER)
+    model = _size(plan, optimum / recipe.TOKENS_PER_PARAMETER)
     if share > _MUCH:
         smaller = units.count(sqrt(plan.tokens / recipe.TOKENS_PER_PARAMETER * optimum / recipe.TOKENS_PER_PARAMETER))
         yield (

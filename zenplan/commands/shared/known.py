@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zenplan.adapters.clock import today
+from zenplan.adapters.clock import of_day_s, today
 from zenplan.commands.shared.output import warned
 from zenplan.commands.shared.tables import catalogue, price_tables
 from zenplan.domain.fit.coefficients import Coefficients
@@ -33,7 +33,7 @@ class Known:
         coefficients: fitted to published runs.
         calibrations: of this machine's store; none for an answer without them.
         operations: how a run is operated: restarts, checkpoints, power.
-        today: the day of the answer.
+        today: the day of the answer; of_day_s: how much of it is over, by the local clock.
     """
 
     catalogue: Catalogue
@@ -43,6 +43,7 @@ class Known:
     calibrations: Sequence[Stored] = ()
     operations: Operations = field(default_factory=Operations)
     today: date = field(default_factory=today)
+    of_day_s: float = field(default_factory=of_day_s)
 
 
 def known(

@@ -35,10 +35,10 @@ def read_flag(given: Mapping[str, str | None], name: str, parse: Parse, usual: A
 
 
 def _deadline_s(text: str, what: str) -> float:
-    from zenplan.adapters.clock import today
+    from zenplan.adapters.clock import of_day_s, today
     from zenplan.commands.shared.deadline import parse_deadline_s
 
-    return parse_deadline_s(text, what, today())
+    return parse_deadline_s(text, what, today(), of_day_s())
 
 
 def _data_kind(text: str, _: str) -> Any:
@@ -179,7 +179,8 @@ _DATA: Final = (
     Flag(
         name="data_kind",
         metavar="KIND",
-        help="Kind of the texts of --samples, for their length: chat, instructions, reasoning, documents, code, books.",
+        help="Kind of the texts of --samples, for their length: chat, instructions, reasoning, documents, code, books, "
+        "proteins.",
         parse=_data_kind,
     ),
     Flag(
@@ -301,7 +302,8 @@ _WISHES: Final = (
     Flag(
         name="deadline",
         metavar="TIME",
-        help="How long it may take, or the day to be done by: 7d, 36h, 2027-03-01, '1 March'.",
+        help="How long it may take from now, or the day to be done by, to its end by the local clock: 7d, 36h, "
+        "2027-03-01, '1 March'.",
         field="deadline_s",
         parse=_deadline_s,
     ),

@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from zenplan import units
+from zenplan.adapters.serving.endpoint_place import EndpointPlace
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.counting import keras_model
 from zenplan.commands.shared.options import GROUPS, Flag
-from zenplan.commands.train.data import Prepared
+from zenplan.commands.train.data import Prepared, left_out
 from zenplan.commands.train.flags import BY_NAME, OPTIONS, TABLE
 from zenplan.commands.train.kinds import Kind, kind_of
-from zenplan.commands.train.together import ONE, Together
+from zenplan.commands.train.together import ONE, WAIT_S, Together
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.errors import UnknownName, UsageError
@@ -59,8 +62,10 @@ class Asked:
         evaluated: samples of an evaluation on validation data.
         usd_per_h, usd_per_kwh, power_w: what was said of its price; None where nothing was.
         trackers: names of those that are to follow it.
+        endpoint: where it can be watched over HTTP; None for nowhere.
         request: text of the file that it is asked for with; empty of a run that is gone on with, whose folder has it.
         ranks: where this process stands among workers that another system has started; None where it started none.
+        rendezvous_s: after which a worker that has not come is missing.
         facts: what was chosen.
     """
 
@@ -79,8 +84,10 @@ class Asked:
     usd_per_kwh: float | None = None
     power_w: float | None = None
     trackers: tuple[str, ...] = ()
+    endpoint: EndpointPlace | None = None
     request: str = ""
     ranks: Ranks | None = None
+    rendezvous_s: float = WAIT_S
     facts: tuple[Fact, ...] = ()
 
     def step_samples(self, there: int | None) -> int:
@@ -137,10 +144,22 @@ def asked_run(
         usd_per_kwh=given.get("usd_per_kwh"),
         power_w=given.get("power"),
         trackers=given.get("tracker", ()),
+        endpoint=_endpoint(given) if together.ranks is None or together.ranks.rank == 0 else None,
         request=text,
         ranks=together.ranks,
+        rendezvous_s=together.wait_s,
         facts=tuple(facts),
     )
+
+
+def _endpoint(given: Mapping[str, Any]) -> EndpointPlace | None:
+    certificate, key = (Path(given[each]) if given.get(each) else None for each in ("endpoint_cert", "endpoint_key"))
+    if "endpoint" not in given:
+        if certificate or key:
+            raise UsageError("there is no --endpoint that the certificate is of", "as in: --endpoint 0.0.0.0:8443")
+        return None
+    host, port = given["endpoint"]
+    return EndpointPlace(host=host, port=port, certificate=certificate, key=key)
 
 
 def _job(
@@ -161,12 +180,11 @@ def _job(
             f"nothing says how many tokens a sample of {name} has", "--seq-len says it, or --steps how long"
         )
     micro = given.get("micro_batch") or max(1, batch // replicas)
-    if given.get("quantize") and not given.get("lora_rank"):
-        raise UsageError("--quantize int8 freezes the weights, and nothing is left to train", "as in: --lora-rank 8")
     samples = data.samples("train", length)
+    _check_frozen(given)
     _check_sizes(data, batch, micro, samples, replicas)
     steps = _steps(facts, given, request, samples // batch)
-    return Train(
+    job = Train(
         what=name,
         folder="",
         data=data.folder,
@@ -190,10 +208,8 @@ def _job(
         rehearsal=_rehearsal(steps),
         until_loss=given.get("until_loss"),
         patience=given.get("patience", 0),
-        workers=together.workers,
-        devices=together.devices,
-        tensor_parallel=together.tensor_parallel,
     )
+    return msgspec.structs.replace(job, **together.of_job())
 
 
 def _model(
@@ -231,6 +247,11 @@ def _chosen(facts: list[Fact], name: str, given: int | None, usual: int, why: st
     return usual
 
 
+def _check_frozen(given: Mapping[str, Any]) -> None:
+    if given.get("quantize") and not given.get("lora_rank"):
+        raise UsageError("--quantize int8 freezes the weights, and nothing is left to train", "as in: --lora-rank 8")
+
+
 def _check_sizes(data: Prepared, batch: int, micro: int, samples: int, replicas: int) -> None:
     if replicas > 1 and batch % replicas:
         raise UsageError(
@@ -244,7 +265,8 @@ def _check_sizes(data: Prepared, batch: int, micro: int, samples: int, replicas:
         raise UsageError(f"there is nothing to train on in {data.folder}", "prepare more data")
     if batch > samples:
         raise UsageError(
-            f"a batch of {batch:,} is more than the {units.many(samples, 'sample')} to train on", f"--batch {samples}"
+            f"a batch of {batch:,} is more than the {units.many(samples, 'sample')} to train on",
+            f"--batch {samples}{f', or more data. {line}' if (line := left_out(data)) else ''}",
         )
 
 

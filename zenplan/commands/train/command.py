@@ -28,6 +28,7 @@ _Options = Annotated[
 ]
 _Compiled = Annotated[bool | None, typer.Option("--compiled/--eager", help="Compiled by XLA or torch.compile, or not.")]
 _Resume = Annotated[str | None, _option("--resume", "Go on with a run, by its id or folder.", "RUN")]
+_Autoresume = Annotated[bool, typer.Option("--autoresume", help="Go on with the run at --out, where one was begun.")]
 _Out = Annotated[Path | None, _option("--out", "The run's folder; by default one of its own.", "FOLDER")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Stop after the estimate.")]
 _Demo = Annotated[bool, typer.Option("--demo", help="A small decoder on the Python library's own sources, in minutes.")]
@@ -40,6 +41,7 @@ def train(
     compiled: _Compiled = None,
     resume: _Resume = None,
     out: _Out = None,
+    autoresume: _Autoresume = False,
     dry_run: _DryRun = False,
     demo: _Demo = False,
     output: Format = None,
@@ -49,7 +51,7 @@ def train(
 
     First comes the estimate for this run on this machine, of what was measured before or of a few steps that are timed and
     taken back; then the run, which Ctrl-C, SIGTERM and a cloud's notice end with a checkpoint. Exit codes: 0 finished, 1
-    failed, 3 stopped by --max-usd or --max-hours, 75 preempted, to be resumed, 130 Ctrl-C, 143 SIGTERM.
+    failed, 3 stopped by --max-usd, --max-hours or 'zenplan stop', 75 preempted, to be resumed, 130 Ctrl-C, 143 SIGTERM.
 
     \b
     Examples:
@@ -70,6 +72,7 @@ def train(
         "compiled": compiled,
         "resume": resume,
         "out": out,
+        "autoresume": autoresume,
         "dry_run": dry_run,
         "demo": demo,
         "output": output,

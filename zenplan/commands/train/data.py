@@ -4,6 +4,7 @@ run."""
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,12 +12,14 @@ from typing import Any, Final, Literal
 import msgspec
 
 from zenplan import documents
+from zenplan.adapters.corpus.prepared import read_card
 from zenplan.adapters.corpus.sources import PYTHON
 from zenplan.adapters.files.regular_file import read_text
 from zenplan.commands.train.kinds import KINDS
-from zenplan.errors import InputFileError, UsageError
+from zenplan.errors import DataError, InputFileError, UsageError
 
 DATA: Final = "data.json"
+_LOOK_S: Final = 0.5
 _MOST_BYTES: Final = 50_000_000
 # Of what a preparation is given, what changes none of its bytes.
 _NOT_OF_DATA: Final = ("data", "params", "tokens")
@@ -97,8 +100,19 @@ def prepared_data(
     out = _kept(source, settings)
     if not is_prepared(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        prepare(source, out, settings, True, tell)
+        _prepared_once(lambda: prepare(source, out, settings, True, tell), out)
     return read_prepared(out)
+
+
+def _prepared_once(prepare: Callable[[], object], out: Path) -> None:
+    """Prepare them, or wait for the process that does: several workers of a machine begin at the same moment."""
+    from zenplan.adapters.corpus.work import BeingPrepared
+
+    while not is_prepared(out):
+        try:
+            prepare()
+        except BeingPrepared:
+            time.sleep(_LOOK_S)
 
 
 def _kept(path: str, settings: Mapping[str, Any]) -> Path:
@@ -146,3 +160,11 @@ def read_prepared(path: Path) -> Prepared:
             if not (path / file).is_file():
                 raise InputFileError(f"{what}: {file} is not there", "prepare them anew")
     return msgspec.structs.replace(found, folder=str(path.absolute()))
+
+
+def left_out(data: Prepared) -> str:
+    """Which columns and records of the data are not learned from, in a line; empty where all are, or nobody knows."""
+    try:
+        return read_card(Path(data.folder)).left_out.removesuffix(".")
+    except (InputFileError, DataError):
+        return ""

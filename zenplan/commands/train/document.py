@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from zenplan.commands.shared.document import (
     Count,
@@ -168,6 +168,15 @@ class RunDocument(Document, tag_field="schema", tag="zenplan.run/1"):
     notes: Annotated[
         tuple[Annotated[str, Meta(description="A line.")], ...], Meta(description="What was said while it ran.")
     ]
+    # Runs of before these were counted have none of them.
+    scored: Annotated[
+        dict[str, Annotated[Count, Meta(description="Samples.")]],
+        Meta(description="Samples of the last evaluation of each part; none of tokens."),
+    ] = field(default_factory=dict)
+    no_better: Annotated[
+        tuple[Annotated[str, Meta(description="A name.")], ...],
+        Meta(description="Metrics of test data, else of validation, that are no better than the baseline."),
+    ] = ()
     # Of 'zenplan runs show' alone: result.json is from before them.
     exports: Annotated[
         tuple[ExportDocument, ...], Meta(description="What was exported of it and is still there, the last at the end.")
@@ -253,6 +262,7 @@ def run_document(found: RunResult, folder: str, exports: Sequence[Export] = ()) 
         prediction=None if found.prediction is None else _parts(PredictionParts, found.prediction),
         metrics={part: dict(values) for part, values in found.metrics.items()},
         baselines={part: dict(values) for part, values in found.baselines.items()},
+        scored=dict(found.scored),
         folder=folder,
         exports=tuple(map(export_document, exports)),
     )

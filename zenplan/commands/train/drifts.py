@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from zenplan import units
+from zenplan.domain.measured.training_run import RunPrediction
 from zenplan.domain.range import Range
 from zenplan.planning.watch.drift import Drift
+from zenplan.worker.protocol import Train
 
 # A run that goes in and out of its range is told of so often at most; and of so many times its card tells each.
 _AGAIN_S: Final = 60.0
@@ -93,3 +95,14 @@ def _kind(found: Drift | None) -> str:
 
 def _span(of: Range) -> str:
     return units.span(units.duration(of.low), units.duration(of.high))
+
+
+def cores_of(prediction: RunPrediction | None, job: Train) -> float | None:
+    """Of the processor, which a step has: as the rehearsal measured it; one thread that nobody disturbs has all of a core.
+
+    A worker that waits for others has less, and nobody disturbs it.
+    """
+    if job.several:
+        return None
+    cores = prediction.cores if prediction else None
+    return 1.0 if cores is None and job.threads == 1 else cores

@@ -5,10 +5,10 @@ Sections of the card as of Mitchell et al. 2019, "Model Cards for Model Reportin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.corpus.prepared import read_card
@@ -20,6 +20,7 @@ from zenplan.commands.calibrate.record import About, fingerprint_of
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.beside import as_a_whole, rows
 from zenplan.commands.train.document import run_document
+from zenplan.commands.train.judged import doubt_of, warnings
 from zenplan.commands.train.predict import mfu_of
 from zenplan.commands.train.supervise import Supervisor
 from zenplan.documents import published
@@ -48,7 +49,8 @@ def came_out(
         first_loss=training[0][1] if training else None,
         last_loss=training[-1][1] if training else None,
         metrics={part: found[-1][1] for part, found in parts.items()},
-        baselines=baselines,
+        baselines=_comparable(supervisor.asked, baselines, parts),
+        scored=_scored(supervisor.asked, parts),
         best_step=best[1] if best else None,
         best_loss=best[0] if best else None,
         step_s=step_s,
@@ -65,6 +67,24 @@ def came_out(
         model=ended.model if ended else "",
         notes=tuple(dict.fromkeys(supervisor.notes)),
     )
+
+
+def _comparable(
+    asked: Asked, baselines: Mapping[str, Mapping[str, float]], told: Mapping[str, Any]
+) -> Mapping[str, Mapping[str, float]]:
+    """Without the loss of a guess where a model came with a loss of its own, which tells nothing besides: that is
+    another figure of the same name."""
+    own = not asked.job.loss and all(set(found[-1][1]) == {"loss"} for found in told.values())
+    return {part: {n: v for n, v in values.items() if not (own and n == "loss")} for part, values in baselines.items()}
+
+
+def _scored(asked: Asked, told: Iterable[str]) -> Mapping[str, int]:
+    """Samples of an evaluation of each part; tokens of a sample hang together, and are not counted."""
+    if asked.data.kind == "tokens":
+        return {}
+    most = asked.job.evaluate_batches * asked.job.micro_batch
+    there = {part: asked.data.samples(part, None) for part in told}
+    return {part: min(count, most) if most else count for part, count in there.items() if count}
 
 
 def keep(folder: Path, asked: Asked, result: RunResult, metrics: Metrics) -> None:
@@ -112,6 +132,11 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
     yield from _metrics(result)
     yield ""
     yield f"![loss]({CURVE_SVG})"
+    if result.notes:
+        yield ""
+        yield "## While it ran"
+        yield ""
+        yield from (f"- {note}" for note in result.notes)
     yield ""
     yield "## What it took"
     yield ""
@@ -131,11 +156,11 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
 
 def limits(result: RunResult) -> Iterator[str]:
     """What is to be held against what came out, a sentence each."""
+    yield from warnings(result)
     yield "It was evaluated on data of the same source as it was trained on, and on nothing else."
     if result.samples and result.parameters and result.tokens:
         ratio = result.tokens / result.parameters
         yield f"{units.significant(ratio)} tokens a parameter were seen; language models are often trained on 20 and more."
-    yield from result.notes
 
 
 def _data(asked: Asked) -> Iterator[str]:
@@ -151,21 +176,24 @@ def _data(asked: Asked) -> Iterator[str]:
     yield f"- from `{card.source}`: {units.many(card.records, 'record')} of {units.many(card.files, 'file')}, {card.what}"
     for each in card.dropped:
         yield f"- {each.count:,} {each.what} were dropped: {each.why}"
+    if card.unused:
+        yield f"- not learned from: {card.unused_columns}"
     for note in card.notes:
         yield f"- {note}"
     yield f"- data card: `{Path(data.folder) / 'card.json'}`"
 
 
 def _metrics(result: RunResult) -> Iterator[str]:
-    yield "| part | figure | value | baseline |"
-    yield "|---|---|---:|---:|"
+    yield "| part | figure | value | 95 % by the samples | baseline |"
+    yield "|---|---|---:|---|---:|"
     if result.last_loss is not None:
-        yield f"| training | loss of the last step | {units.significant(result.last_loss, 4)} | |"
+        yield f"| training | loss of the last step | {units.significant(result.last_loss, 4)} | | |"
     for part, values in result.metrics.items():
         for name, value in values.items():
             other = result.baselines.get(part, {}).get(name)
             shown = "" if other is None else units.significant(other, 4)
-            yield f"| {part} | {name} | {units.significant(value, 4)} | {shown} |"
+            doubt = doubt_of(result, part, name)
+            yield f"| {part} | {name} | {units.significant(value, 4)} | {doubt} | {shown} |"
 
 
 # Fewer steps say less than a calibration of a minute.
@@ -176,12 +204,7 @@ def calibration_of(supervisor: Supervisor, result: RunResult, id: str) -> Calibr
     """The run's steps as a calibration; None where the model was not counted, or too little of it was run."""
     plan, job, machine = supervisor.world.plan, supervisor.asked.job, supervisor.machine
     # What several workers took together is the step of none of them.
-    if (
-        plan is None
-        or machine is None
-        or supervisor.asked.job.replicas > 1
-        or len(supervisor.kept.samples) < LEAST_STEPS
-    ):
+    if plan is None or machine is None or supervisor.asked.job.several or len(supervisor.kept.samples) < LEAST_STEPS:
         return None
     workload = plan.workload
     point = Point(key="target", batch=job.batch, features=features_of_blocks(workload.blocks, job.batch))

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.files.toml_file import read_toml_file
+from zenplan.adapters.serving.endpoint_place import place_of
 from zenplan.commands.shared.options import FLAGS, Flag
 from zenplan.commands.shared.preparing import PREPARE
 from zenplan.commands.shared.request_file import flag_value, is_given
@@ -73,6 +74,7 @@ _ROWS: Final[Sequence[_Row]] = (
     ("devices", "COUNT", "Devices of this machine that train together.", _whole(1e3)),
     ("tensor_parallel", "COUNT", "Devices that each matrix is divided over; JAX alone.", _whole(1e3)),
     ("max_restarts", "COUNT", "Times that workers of which one is lost begin again; 3 by default.", _STEPS),
+    ("rendezvous_timeout", "TIME", "After which a worker that has not come is missing; 5min by default.", _seconds),
     ("steps", "COUNT", "Optimizer steps of the run, instead of --epochs.", _whole(1e12, "1000")),
     ("micro_batch", "COUNT", "Samples that go through the model at once; the batch by default.", _whole(1e9)),
     ("learning_rate", "NUMBER", "At its highest.", _number(1e6, "1e-3")),
@@ -112,15 +114,19 @@ _ROWS: Final[Sequence[_Row]] = (
         units.or_zero(units.parse_usd),
     ),
     ("power", "WATTS", "Of the machine while it trains, where it does not measure that itself.", _number(1e9, "300")),
+    ("endpoint", "HOST:PORT", "Let 'zenplan watch' follow the run there; 0 for any port of this machine.", place_of),
+    ("endpoint_cert", "FILE", "Certificate of it (PEM), where others reach it.", None),
+    ("endpoint_key", "FILE", "Key of that certificate.", None),
     ("tracker", "NAME", "tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.", _names),
 )
+_PATHS: Final = ("weights", "endpoint_cert", "endpoint_key")
 TRAIN: Final = tuple(
-    Flag(name=name, metavar=metavar, help=text, parse=parse, kind=Path if name == "weights" else str)
+    Flag(name=name, metavar=metavar, help=text, parse=parse, kind=Path if name in _PATHS else str)
     for name, metavar, text, parse in _ROWS
 )
 BY_NAME: Final = {flag.name: flag for flag in TRAIN}
 # Of a request, what a run takes: its data, its step, and what an hour costs.
-_OF_DATA: Final = ("label", "ids", "vocabulary")
+_OF_DATA: Final = ("label", "features", "ids", "vocabulary")
 _SAID: Final = {
     "data": "Text, JSONL, Parquet, CSV, images or arrays, a file or a folder; one that is prepared; or python-library.",
     "tokenizer": "A tokenizer.json, in place of one that is trained.",
@@ -146,6 +152,7 @@ REQUEST: Final = tuple(
 )
 # What ends a run and what it costs: it may be other when a run, or a search, is gone on with.
 LIMITS: Final = ("max_usd", "max_hours", "usd_per_hour", "usd_per_kwh", "power", "mtbf")
+ENDPOINT: Final = ("endpoint", "endpoint_cert", "endpoint_key")
 OF_DATA: Final = tuple(flag for flag in PREPARE if flag.name in _OF_DATA)
 
 
@@ -159,6 +166,7 @@ class Flags:
     compiled: bool | None = None
     resume: str | None = None
     out: Path | None = None
+    autoresume: bool = False
     dry_run: bool = False
     demo: bool = False
     output: str | None = None

@@ -48,6 +48,7 @@ def trained(
     options: Mapping[str, Any],
     compiled: bool | None,
     progress: Progress | None,
+    autoresume: bool = False,
 ) -> Came:
     """What came out.
 
@@ -57,6 +58,7 @@ def trained(
         options: of the kind of model.
         compiled: as of the command.
         progress: told the share that is done, and a line.
+        autoresume: as of the command; a run that is finished is an error here.
 
     Raises:
         ZenplanError: it cannot be run, or failed.
@@ -71,6 +73,7 @@ def trained(
         compiled=compiled,
         resume=None if resume is None else os.fspath(resume),
         out=None if out is None else Path(out),
+        autoresume=autoresume,
     )
     show = progress or _unseen
     with loaded_plugins(_warn) as plugins:

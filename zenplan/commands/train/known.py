@@ -58,7 +58,7 @@ def world_of(
         sheet=sheet,
         # What one worker was measured at is not what several take together.
         step=None
-        if plan is None or asked.job.replicas > 1
+        if plan is None or asked.job.several
         else _step(asked, plan, sheet, catalogue, stored_calibrations(warn)),
         before=like(asked.job, asked.backend, runs),
         ratios=step_ratios(runs, asked.job.device, socket.gethostname()),

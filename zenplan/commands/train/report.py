@@ -13,6 +13,7 @@ from zenplan.adapters.run_folder.folder import CARD, CURVE_SVG, METRICS
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.commands.layouts.report import Point, drawn
 from zenplan.commands.train.beside import as_a_whole, energy, rows
+from zenplan.commands.train.judged import doubt_of, warnings
 from zenplan.domain.measured.export import Export
 from zenplan.domain.measured.training_run import FINISHED, RunPrediction, RunResult
 from zenplan.domain.range import Range
@@ -25,6 +26,7 @@ _WHY = {
     "patience": ", the validation loss gets no better",
     "max_usd": " before it costs more than was allowed",
     "max_hours": " before it takes longer than was allowed",
+    "zenplan stop": " by 'zenplan stop'",
     "sigint": " by Ctrl-C",
     "sigterm": " by SIGTERM",
     "terminated": " by SIGTERM",
@@ -90,7 +92,8 @@ def run_record(result: RunResult) -> Mapping[str, Any]:
 
 def _verdict(result: RunResult) -> str:
     status = result.status
-    where = f"{status.name} on {status.backend}: {status.state}{_WHY.get(status.reason, '')}"
+    worse = f", no better than a guess in {' and '.join(result.no_better)}" if result.no_better else ""
+    where = f"{status.name} on {status.backend}: {status.state}{_WHY.get(status.reason, '')}{worse}"
     done = "" if status.state == FINISHED else f" at step {status.step:,} of {status.steps:,}"
     usd = "" if status.usd is None else f", {units.usd(status.usd)}"
     return f"{where}{done}, {units.duration(status.spent.total_s)}{usd}."
@@ -113,16 +116,21 @@ def beside_table(result: RunResult) -> Table:
 
 def _metrics(result: RunResult) -> tuple[Table, ...]:
     found = [
-        (part, name, units.significant(value, 4), _shown(result.baselines.get(part, {}).get(name)))
+        {
+            "part": part,
+            "figure": name,
+            "value": units.significant(value, 4),
+            "95 % by the samples": doubt_of(result, part, name),
+            "baseline": _shown(result.baselines.get(part, {}).get(name)),
+        }
         for part, values in result.metrics.items()
         for name, value in values.items()
     ]
-    if not found:
-        return ()
-    baseline = any(row[3] for row in found)
-    names = ["part", "figure", "value", *(["baseline"] if baseline else [])]
+    # A column in which nothing stands is left out.
+    names = [name for name in found[0] if any(row[name] for row in found)] if found else []
     columns = tuple(Column(name=name, numeric=name in ("value", "baseline")) for name in names)
-    return (Table(title="metrics", columns=columns, rows=tuple(row if baseline else row[:3] for row in found)),)
+    table = Table(title="metrics", columns=columns, rows=tuple(tuple(row[name] for name in names) for row in found))
+    return (table,) if found else ()
 
 
 def _shown(value: float | None) -> str:
@@ -144,7 +152,7 @@ def _curve(folder: Path) -> tuple[Table, ...]:
 
 def _notes(result: RunResult, folder: Path) -> tuple[str, ...]:
     known = result.prediction
-    lines = []
+    lines = list(warnings(result))
     if known is not None and known.why:
         lines.append(f"The prediction is from before the first step ({known.origin}): {known.why}.")
     if known is not None and known.price:

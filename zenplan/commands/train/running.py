@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from zenplan.adapters.files.scratch import scratch
@@ -13,22 +14,35 @@ from zenplan.commands.train.flags import Flags
 from zenplan.commands.train.report import prediction_report, train_report
 from zenplan.commands.train.screen import JsonLines, shown
 from zenplan.commands.train.search.table import has_search
-from zenplan.commands.train.session import Session, session_of
+from zenplan.commands.train.session import Session, finished_at, session_of
 from zenplan.commands.train.stopping import ENDS
+from zenplan.commands.train.together import ranks_of
 from zenplan.commands.train.use_case import Outcome, resumable
 from zenplan.domain.measured.training_run import FINISHED
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.plugins import Plugins
+from zenplan.worker.protocol import Ranks
 
 
 def run(flags: Flags) -> int:
     """Do it; the exit code."""
-    if flags.file is not None and flags.resume is None and has_search(flags.file):
+    ranks = ranks_of(os.environ)
+    search = flags.file is not None and flags.resume is None and has_search(flags.file)
+    if ranks is not None:
+        _check_rank(flags, ranks, search)
+    if flags.file is not None and search:
         from zenplan.commands.train.search.running import run_search
 
         return run_search(flags.file, flags)
+    if flags.autoresume and (over := finished_at(flags.out)):
+        write(sys.stdout, f"run {over} is finished\n")
+        return 0
     began_s = start.began_s()
     with loaded_plugins() as plugins:
+        if ranks is not None and ranks.rank:
+            from zenplan.commands.train.rank import run_rank
+
+            return run_rank(flags, ranks, plugins)
         with staged("preparing the data") as show, elapsed("counting the model") as tell:
             session = session_of(flags, plugins, warned, show, tell, began_s)
         if flags.dry_run:
@@ -36,6 +50,19 @@ def run(flags: Flags) -> int:
         with shown(session.format) as screen:
             outcome = session.go(screen)
         return _answer(outcome, session, plugins, flags.demo)
+
+
+def _check_rank(flags: Flags, ranks: Ranks, search: bool) -> None:
+    """Raise UsageError where this is not what several workers can do that another system has started."""
+    what = "a search" if search else "--dry-run" if flags.dry_run else "--demo" if flags.demo else ""
+    if what:
+        raise UsageError(
+            f"{what} is of one command, and this is RANK={ranks.rank} of {ranks.size}", "unset RANK, or give --workers"
+        )
+    if flags.out is None and flags.resume is None:
+        raise UsageError(
+            f"RANK={ranks.rank} of {ranks.size} has no folder that all of them share", "as in: --out /shared/run"
+        )
 
 
 def _dry(session: Session, plugins: Plugins) -> int:

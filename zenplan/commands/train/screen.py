@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TextIO
 
 from zenplan import units
@@ -102,6 +102,19 @@ def told(prediction: RunPrediction) -> str:
     span = units.span(units.duration(run.low), units.duration(run.high))
     money = f", {units.usd(usd.mid)}" if usd else ""
     return f"predicted: {units.duration(run.mid)} ({span}){money}; {prediction.origin}: {prediction.why}"
+
+
+def evaluated(step: int, part: str, values: Mapping[str, float]) -> tuple[str, str, Mapping[str, Any]]:
+    """An evaluation, as ``Screen.tell`` takes it."""
+    figures = ", ".join(f"{name} {units.significant(value, 4)}" for name, value in values.items())
+    return "evaluation", f"step {step:,}: {part}: {figures}", {"step": step, "part": part, "values": values}
+
+
+def live(view: View) -> View:
+    """As it is written down for others to show: without the prediction, which has its own file, and what is no number."""
+    loss = view.loss if view.loss is not None and math.isfinite(view.loss) else None
+    figures = {name: value for name, value in view.evaluated.items() if math.isfinite(value)}
+    return replace(view, prediction=None, loss=loss, evaluated=figures)
 
 
 @dataclass(slots=True)
@@ -209,6 +222,16 @@ class Told:
         """That line."""
         if text:
             self.progress(self._share, text)
+
+
+class Unseen:
+    """Nothing is shown."""
+
+    def update(self, view: View) -> None:
+        """Nothing."""
+
+    def tell(self, event: str, text: str, values: Mapping[str, Any]) -> None:
+        """Nothing."""
 
 
 class Panel:

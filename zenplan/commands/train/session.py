@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zenplan.adapters.files.weights import check_weights
-from zenplan.adapters.run_folder.folder import JOB, REQUEST, take
+from zenplan.adapters.run_folder.folder import JOB, REQUEST, STATUS, forget_beginning, take
 from zenplan.adapters.run_folder.place import find_run, new_id, runs_folder
 from zenplan.adapters.settings.settings import Settings
 from zenplan.adapters.workers.process import BACKENDS
@@ -23,12 +23,12 @@ from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.shared.tables import catalogue
 from zenplan.commands.train.asked import Asked, asked_run, request_text
 from zenplan.commands.train.data import Prepared, prepared_data
-from zenplan.commands.train.flags import LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
+from zenplan.commands.train.flags import ENDPOINT, LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
 from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, standing
 from zenplan.commands.train.predict import World
 from zenplan.commands.train.screen import Screen
-from zenplan.commands.train.together import shared_anew, together_of
+from zenplan.commands.train.together import Together, ranks_of, shared_anew, together_of
 from zenplan.commands.train.tracking import trackers_of
 from zenplan.commands.train.use_case import Outcome, Place, dry_run, resumed_job, train
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -40,7 +40,7 @@ from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Event, Train
 
 # What may be changed of a run that is gone on with.
-_OF_A_RESUMED: Final = (*LIMITS, "tracker", "workers", "devices", "max_restarts")
+_OF_A_RESUMED: Final = (*LIMITS, *ENDPOINT, "tracker", "workers", "devices", "max_restarts", "rendezvous_timeout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,8 @@ def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any, 
     Raises:
         UsageError: something of it is wrong, or does not go together; DataError: there is nothing to train on.
     """
+    if flags.autoresume:
+        flags = _autoresumed(flags)
     sheets = catalogue(plugins)
     profile = profile_of(sheets)[0]
     here = Here(profile=profile, sheets=sheets, plugins=plugins, warn=warn, show=show, tell=tell, began_s=began_s)
@@ -135,7 +137,29 @@ def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any, 
     return _session(asked, Place(id=id, folder=folder), engine, here, format)
 
 
+def job_of_rank(flags: Flags, folder: Path, plugins: Plugins, warn: Any, show: Any) -> tuple[Train, str, Engine]:
+    """The job of one of several workers of a run that rank 0 leads, its backend and its engine.
+
+    Args:
+        folder: of the run; one that is gone on with says there what it is.
+        flags, plugins, warn, show: as of ``session_of``, and its errors.
+    """
+    if flags.resume is not None or (flags.autoresume and (folder / STATUS).exists()):
+        status, job = standing(folder)[0], take(folder, JOB, Train)
+        engine = _engine(status.backend, plugins)
+        return shared_anew(job, _on_now(job, flags, engine)), status.backend, engine
+    sheets = catalogue(plugins)
+    unseen: Any = lambda *_: None  # noqa: E731 - nothing is counted
+    here = Here(
+        profile=profile_of(sheets)[0], sheets=sheets, plugins=plugins, warn=warn, show=show, tell=unseen, began_s=0.0
+    )
+    asked, engine, _ = _asked(flags, here)
+    return asked.job, asked.backend, engine
+
+
 def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str) -> Session:
+    if asked.endpoint is not None:
+        asked.endpoint.check()
     return Session(
         asked=asked,
         trackers=trackers_of(asked.trackers, here.plugins.trackers()) if asked.trackers else (),
@@ -156,7 +180,7 @@ def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
     compiled = flags.compiled if flags.compiled is not None else both.pop("compiled", None)
     given, request, settings = _parsed(both, options, both.get("precision"), flags.output)
     engine = _engine(given.get("backend"), here.plugins)
-    together = together_of(given, engine.name, os.environ)
+    together = together_of(given, engine, os.environ)
     cores = int(here.profile.host.usable_cores or 1) or 1
     shared = max(1, cores // together.workers) if together.workers > 1 else None
     how = how_of(
@@ -213,6 +237,29 @@ def _data(both: Mapping[str, Any], flags: Flags, here: Here) -> Prepared:
     return prepared_data(both, settings, here.show)
 
 
+def finished_at(folder: Path | None) -> str:
+    """The id of the run in that folder, once it is finished; else empty."""
+    if folder is None or not (folder / STATUS).exists():
+        return ""
+    status, _ = standing(folder)
+    return status.id if status.state == FINISHED else ""
+
+
+def _autoresumed(flags: Flags) -> Flags:
+    """What begins the run, or goes on with the one that is at its folder: as that was begun, and only its limits anew.
+
+    Raises:
+        UsageError: no folder is named.
+    """
+    if flags.out is None or flags.resume is not None:
+        raise UsageError("--autoresume goes on with the run at --out", "as in: --out FOLDER --autoresume")
+    if (flags.out / STATUS).exists():
+        given = {name: value for name, value in flags.own.items() if name in _OF_A_RESUMED}
+        return Flags(given=given, resume=str(flags.out.absolute()), output=flags.output)
+    forget_beginning(flags.out)
+    return flags
+
+
 def _resumed(flags: Flags, here: Here) -> Session:
     """Go on with a run, as it was asked for; what ends it and what it costs may be given anew."""
     others = [name for name in flags.own if name not in _OF_A_RESUMED]
@@ -232,17 +279,21 @@ def _resumed(flags: Flags, here: Here) -> Session:
     both = {**_of_file(folder / REQUEST), **flags.own}
     given, request, settings = _parsed(both, both.get(OPTIONS, {}), how.precision, flags.output)
     # The text of the file is in the folder, and not written anew.
-    now = {
-        "workers": job.workers,
-        "devices": job.devices,
-        "tensor_parallel": job.tensor_parallel,
-        **parsed_train(flags.own),
-    }
-    together = together_of(now, status.backend, os.environ)
+    engine = _engine(status.backend, here.plugins)
+    together = _on_now(job, flags, engine)
     asked = asked_run(given, request, _data(both, flags, here), how, status.backend, "", together)
     asked = replace(asked, job=shared_anew(resumed_job(job, folder), together))
     place = Place(id=status.id, folder=folder, resumed=(status, read_prediction(folder)))
-    return _session(asked, place, _engine(status.backend, here.plugins), here, settings["format"])
+    return _session(asked, place, engine, here, settings["format"])
+
+
+def _on_now(job: Train, flags: Flags, engine: Engine) -> Together:
+    """Who trains a run that is gone on with: as many as before, where nothing else is said."""
+    before = {"devices": job.devices, "tensor_parallel": job.tensor_parallel}
+    if ranks_of(os.environ) is None:
+        # A launcher says itself how many they are now.
+        before["workers"] = job.workers
+    return together_of({**before, **parsed_train(flags.own)}, engine, os.environ)
 
 
 def _baselines(asked: Asked, here: Here) -> dict[str, dict[str, float]]:

@@ -13,6 +13,8 @@ from zenplan.domain.measured.training_run import FAILED, FINISHED, PREEMPTED, ST
 from zenplan.planning.watch.limits import MAX_HOURS, MAX_USD
 
 SIGINT, SIGTERM, PREEMPTION, DIVERGED = "sigint", "sigterm", "preempted", "diverged"
+# 'zenplan stop': an order in the run's folder.
+ORDERED: Final = "zenplan stop"
 # A trial of a search that others leave behind.
 BEHIND: Final = "behind"
 # Of launchers: try again later (EX_TEMPFAIL of sysexits.h).
@@ -27,6 +29,7 @@ ENDS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
         BEHIND: (STOPPED, 0),
         MAX_USD: (STOPPED, 3),
         MAX_HOURS: (STOPPED, 3),
+        ORDERED: (STOPPED, 3),
         SIGINT: (STOPPED, 130),
         SIGTERM: (STOPPED, 143),
         "terminated": (STOPPED, 143),
@@ -35,6 +38,13 @@ ENDS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
     }
 )
 _NAMES: Final = {signal.SIGINT: SIGINT, signal.SIGTERM: SIGTERM}
+
+
+def why_of(reason: str) -> str:
+    """What is said when a signal or an order ends a run."""
+    if reason == ORDERED:
+        return f"stopped by {ORDERED}: ending with a checkpoint"
+    return f"{reason.upper()}: ending with a checkpoint; once more ends at once"
 
 
 @contextmanager

@@ -16,12 +16,13 @@ import msgspec
 
 from zenplan import units
 from zenplan.adapters.machine.power import EnergyMeter
-from zenplan.adapters.run_folder.folder import JOB, METRICS, NOTICES, PREDICTION, STATUS, put_json
+from zenplan.adapters.run_folder.folder import JOB, LIVE, METRICS, NOTICES, PREDICTION, STATUS, put_json, show_json
 from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.document import prediction_document
-from zenplan.commands.train.drifts import Drifts
+from zenplan.commands.train.drifts import Drifts, cores_of
 from zenplan.commands.train.kept_steps import KeptSteps
+from zenplan.commands.train.notices import of_ready
 from zenplan.commands.train.predict import (
     World,
     after_the_rehearsal,
@@ -32,10 +33,10 @@ from zenplan.commands.train.predict import (
     spaced,
     tariff_of,
 )
-from zenplan.commands.train.screen import Screen, View, told
-from zenplan.commands.train.stopping import BEHIND, PREEMPTION
+from zenplan.commands.train.screen import Screen, View, evaluated, live, told
+from zenplan.commands.train.stopping import BEHIND, PREEMPTION, why_of
 from zenplan.commands.train.tracking import Followers
-from zenplan.commands.train.workers import Workers
+from zenplan.commands.train.workers import Workers, priced_on
 from zenplan.documents import published
 from zenplan.domain.hardware.device import Device
 from zenplan.domain.measured.training_run import RUNNING, RunPrediction, RunStatus, Spent
@@ -61,7 +62,8 @@ class Supervisor:
         screen: where it is shown.
         prediction: of it, once there is one.
         dry: whether it ends with its prediction.
-        signal, notice: say which signal, and which notice of a cloud, has come.
+        signal, notice: say which signal or order, and which notice of a cloud, has come.
+        endpoint: says once what has become of the run's HTTP endpoint, where that has failed.
         gpu: reads the GPU, and why its clock is held down; None on a processor.
         followers: trackers of the run.
         judge: whether the run is given up, by the step of an evaluation and the lowest validation loss so far.
@@ -78,6 +80,7 @@ class Supervisor:
     dry: bool = False
     signal: Callable[[], str] = lambda: ""
     notice: Callable[[], str] = lambda: ""
+    endpoint: Callable[[], str] = lambda: ""
     gpu: Callable[[], tuple[Device | None, str]] | None = None
     followers: Followers = field(default_factory=Followers)
     judge: Callable[[int, float], bool] = lambda step, loss: False
@@ -142,22 +145,19 @@ class Supervisor:
                 self.heard(event)
 
     def _ready(self, event: Ready) -> None:
+        if self.ready is None:
+            self.asked = priced_on(self.asked, event.hosts)
         self.ready, self._ready_s = event, time.monotonic()
         # Workers that begin again have set up before.
         since_s = self.workers.begun_s or self.began_s
         self.spent = replace(self.spent, setup_s=self.spent.setup_s + self._ready_s - since_s)
         self._meter = EnergyMeter(self._device.index if self._device else None)
         self._open_metrics(event.step)
-        self.status = replace(self.status, step=event.step, checkpoint=event.step)
+        usd_per_h = self.asked.usd_per_h or self.status.usd_per_h
+        self.status = replace(self.status, step=event.step, checkpoint=event.step, usd_per_h=usd_per_h)
         self._saved_before = self.status.checkpoints
-        for each in event.passed:
-            self.say("passed", f"a checkpoint is not good, and passed over: {each}", {})
-        if event.step:
-            how = "bit for bit" if event.exact else f"not bit for bit: {'; '.join(event.differs)}"
-            self.say("resumed", f"goes on from step {event.step:,}, {how}", {"step": event.step, "exact": event.exact})
-        if event.micro_batch != self.asked.job.micro_batch:
-            text = f"micro-batch {event.micro_batch:,}, as memory allows"
-            self.say("changed", text, {"what": "micro_batch", "value": event.micro_batch})
+        for name, text, values in of_ready(event, self.asked.job):
+            self.say(name, text, values)
         self.write_status()
 
     def _open_metrics(self, step: int) -> None:
@@ -244,12 +244,7 @@ class Supervisor:
         self._add({"step": event.step, "part": event.part, "values": event.values, "wall_s": event.wall_s})
         if event.part == "validation":
             self._validated(event)
-        figures = ", ".join(f"{name} {units.significant(value, 4)}" for name, value in event.values.items())
-        self.screen.tell(
-            "evaluation",
-            f"step {event.step:,}: {event.part}: {figures}",
-            {"step": event.step, "part": event.part, "values": event.values},
-        )
+        self.screen.tell(*evaluated(event.step, event.part, event.values))
 
     def _validated(self, event: Metric) -> None:
         self.validation = event.values
@@ -292,9 +287,11 @@ class Supervisor:
         if text := self.workers.look(self.step_s):
             self.say("straggler", text, {"step": self.status.step})
         self.left_out(self.followers.failures())
+        if why := self.endpoint():
+            self.say("endpoint", why, {})
         if not self.stopping:
             self._end_in_time()
-        if self._due("status", _STATUS_EVERY_S) and self.ready is not None:
+        if self._due("status", _STATUS_EVERY_S):
             self.write_status()
         if self._due("drift", _DRIFT_EVERY_S):
             self._drifts()
@@ -329,7 +326,7 @@ class Supervisor:
 
     def _end_in_time(self) -> None:
         if found := self.signal():
-            self.say(found, f"{found.upper()}: ending with a checkpoint; once more ends at once", {})
+            self.say(found, why_of(found), {})
             self.stop(found)
         elif found := self.notice():
             self.say("preempted", f"{found}: ending with a checkpoint", {})
@@ -359,12 +356,9 @@ class Supervisor:
             self._meter.read()
 
     def _drifts(self) -> None:
-        predicted = self.prediction.step_s if self.prediction else None
-        cores = self.prediction.cores if self.prediction else None
-        if cores is None and self.asked.job.threads == 1:
-            # Where it was not measured: one thread that nobody disturbs has all of a core.
-            cores = 1.0
-        found = drift_of(tuple(self.window), predicted, cores, self._held, self.asked.job.device == "cpu")
+        predicted, job = self.prediction.step_s if self.prediction else None, self.asked.job
+        cores = cores_of(self.prediction, job)
+        found = drift_of(tuple(self.window), predicted, cores, self._held, job.device == "cpu")
         step = self.status.step
         if text := self.drifts.look(found, step, time.monotonic()):
             more = {} if found is None else {"step_s": found.step_s, "ratio": found.ratio, "cause": str(found.cause)}
@@ -442,13 +436,11 @@ class Supervisor:
 
     def view(self) -> View:
         """As it is shown."""
-        left, price, known = self.left(), self.status.usd_per_h, self.prediction
-        step_s = self.step_s
-        each = self.ready.tokens_per_sample if self.ready else None
+        left, price, known, step_s = self.left(), self.status.usd_per_h, self.prediction, self.step_s
+        device, each = self._device, self.ready.tokens_per_sample if self.ready else None
         samples = self.asked.step_samples(self.ready.samples if self.ready else None)
         rate = None if not step_s else samples * (each or 1) / step_s
         elapsed_s, hourly = self.elapsed_s, None if price is None else price / units.HOUR_S
-        device = self._device
         return View(
             name=self.status.name,
             backend=self.status.backend,
@@ -493,6 +485,7 @@ class Supervisor:
         self.status = replace(
             self.status, spent=self.all_spent, energy_j=self.energy_j, updated_at=datetime.now(UTC), pid=os.getpid()
         )
+        show_json(self.folder, LIVE, live(self.view()))
         put_json(self.folder, STATUS, self.status)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,24 +18,26 @@ import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, REQUEST, put, writing
+from zenplan.adapters.run_folder.folder import CHECKPOINTS, ENDPOINT, METRICS, REQUEST, put, writing
 from zenplan.adapters.run_folder.lines import read_metrics
+from zenplan.adapters.run_folder.orders import stop_orders
 from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
-from zenplan.adapters.workers.ranks import environments_of, free_address, run_ranks
+from zenplan.adapters.workers.ranks import contract, environment_of, environments_of, free_address, run_ranks
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
+from zenplan.commands.train.data import left_out
 from zenplan.commands.train.ending import came_out, keep
 from zenplan.commands.train.predict import World, before_the_run, spaced, tariff_of
 from zenplan.commands.train.screen import Screen
-from zenplan.commands.train.stopping import DIVERGED, ENDS, SIGINT, signals
+from zenplan.commands.train.stopping import DIVERGED, ENDS, ORDERED, SIGINT, signals
 from zenplan.commands.train.supervise import Supervisor
 from zenplan.commands.train.tracking import Followers, tracked_run
 from zenplan.domain.hardware.device import Device, Profile
 from zenplan.domain.measured.training_run import FAILED, RUNNING, STOPPED, RunPrediction, RunResult, RunStatus
 from zenplan.errors import FailureKind, ZenplanError
-from zenplan.protocols import Engine, Tracker
-from zenplan.worker.protocol import Ended, Event, Pulse, Ranks
+from zenplan.protocols import Engine, Tracker, several_of
+from zenplan.worker.protocol import Ended, Event, Pulse, Ranks, Restarted
 
 _FAILURE: Final = "failure"
 
@@ -108,10 +111,12 @@ def train(
         supervisor = _begun(asked, world, place, screen, began_s)
         supervisor.judge = judge or supervisor.judge
         supervisor.heard = heard or supervisor.heard
-        supervisor.signal = stack.enter_context(signals())
+        signal, ordered = stack.enter_context(signals()), stack.enter_context(stop_orders(place.folder))
+        supervisor.signal = lambda: signal() or (ORDERED if ordered() else "")
         supervisor.notice = stack.enter_context(preemption())
         supervisor.gpu = stack.enter_context(_watched(asked, profile))
         stack.callback(supervisor.close)
+        supervisor.endpoint = stack.enter_context(_endpoint(asked, place.folder, screen))
         supervisor.followers = Followers.of(trackers, tracked_run(asked, place.id, place.resumed is not None))
         ended, error = _run(supervisor, engine, lock)
         return _over(supervisor, ended, error, baselines or {})
@@ -133,6 +138,8 @@ def dry_run(
         folder: of a run that is thrown away.
     """
     if not _rehearses(asked, world):
+        if line := left_out(asked.data):
+            screen.tell("data", line, {})
         return _before(asked, world, began_s)
     with ExitStack() as stack:
         lock = stack.enter_context(writing(folder, True))
@@ -205,6 +212,8 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
         supervisor.keep_prediction(prediction)
     supervisor.keep_job(supervisor.asked)
     supervisor.write_status()
+    if line := left_out(asked.data):
+        supervisor.say("data", line, {})
     return supervisor
 
 
@@ -227,34 +236,52 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
     """The answer of the worker; of several on this machine, that of rank 0."""
     asked, limits = supervisor.asked, Limits(time_s=math.inf)
     job, command = msgspec.structs.replace(asked.job, ranks=asked.ranks), engine.worker()
-    if asked.ranks is not None or job.workers == 1:
-        environment = measuring_environment(job.device, job.threads, os.environ)
+    starts = several_of(engine).starts
+    if starts and job.workers > 1:
+        job = msgspec.structs.replace(job, max_restarts=asked.max_restarts - supervisor.workers.restarts)
+    if asked.ranks is not None or job.workers == 1 or starts:
+        environment = (
+            measuring_environment(job.device, job.threads, os.environ)
+            if asked.ranks is None
+            else environment_of(job.device, job.threads, job.devices, asked.ranks, os.environ)
+        )
         return run_job(
             job,
             asked.backend,
             limits,
             supervisor.tell,
-            hear=supervisor.hear,
+            hear=partial(_heard, supervisor),
             environment=environment,
             command=command,
             orders=supervisor.orders,
             inherit=(lock,),
         )
     address, size = free_address(), job.workers
+    ranks = [
+        Ranks(rank=rank, size=size, local=rank, address=address, wait_s=asked.rendezvous_s) for rank in range(size)
+    ]
+    environments = environments_of(job.device, job.threads, size, job.devices, os.environ)
     return run_ranks(
-        [
-            msgspec.structs.replace(job, ranks=Ranks(rank=rank, size=size, local=rank, address=address))
-            for rank in range(size)
-        ],
+        [msgspec.structs.replace(job, ranks=each) for each in ranks],
         asked.backend,
         limits,
         supervisor.tell,
         lambda rank, event: supervisor.hear(event) if rank == 0 or isinstance(event, Pulse) else None,
-        environments_of(job.device, job.threads, size, job.devices, os.environ),
+        [{**each, **contract(rank)} for each, rank in zip(environments, ranks, strict=True)],
         command,
         supervisor.orders,
         (lock,),
     )
+
+
+def _heard(supervisor: Supervisor, event: Event) -> None:
+    """Raises ZenplanError: an engine that starts its workers itself lost one, and they are not to begin again."""
+    if not isinstance(event, Restarted):
+        supervisor.hear(event)
+        return
+    error = ZenplanError(event.why, "the last checkpoint is as it was", kind=FailureKind.NO_COLLECTIVES)
+    if not supervisor.begins_again(error):
+        raise error
 
 
 def _over(
@@ -304,6 +331,20 @@ def _end(supervisor: Supervisor, ended: Ended | None, error: ZenplanError | None
     reason = ended.reason if ended is not None else supervisor.stopping
     state, code = ENDS.get(reason, (STOPPED, 1))
     return state, reason, code, ""
+
+
+@contextmanager
+def _endpoint(asked: Asked, folder: Path, screen: Screen) -> Iterator[Callable[[], str]]:
+    """Says once why the run cannot be watched over HTTP any more, where that was asked for."""
+    if asked.endpoint is None:
+        yield lambda: ""
+        return
+    from zenplan.adapters.serving.run_endpoint import watchable
+
+    with watchable(asked.endpoint, folder) as endpoint:
+        where = folder / ENDPOINT
+        screen.tell("endpoint", f"watched at {endpoint.url}; its token is in {where}", {"url": endpoint.url})
+        yield endpoint.failure
 
 
 @contextmanager

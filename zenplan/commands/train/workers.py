@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from zenplan import units
@@ -70,3 +71,10 @@ class Workers:
             f"rank {rank} on {host} is slow: its own part of a step takes {units.duration(own_s)}, "
             f"that of the others {units.duration(others_s)}"
         )
+
+
+def priced_on(asked: Asked, hosts: Sequence[str]) -> Asked:
+    """The run at the price of all its machines: what was given is that of one."""
+    if asked.usd_per_h is None or len(hosts) < 2:
+        return asked
+    return replace(asked, usd_per_h=asked.usd_per_h * len(hosts))

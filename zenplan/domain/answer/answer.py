@@ -125,7 +125,7 @@ class Answer:
     """The quotes worth showing, and what was looked at to find them.
 
     Attributes:
-        today: the day it was asked.
+        today: the day it was asked; of_day_s: how much of it was over, by the local clock.
         ranked: the recommended first, then from cheap to fast.
         rule: which plan is recommended, in one line.
         verdict: with a deadline or a budget, whether it is met and by what margin, or that nothing is within the
@@ -163,6 +163,7 @@ class Answer:
     here: tuple[LocalStep, ...] = ()
     judgement: tuple[str, ...] = ()
     federation: Federation | None = None
+    of_day_s: float = 0.0
 
     @property
     def recommended(self) -> Ranked:
@@ -175,16 +176,18 @@ class Answer:
 
     @property
     def finish(self) -> date | None:
-        """The day the recommended plan ends if it starts today, by its middle; None where no calendar goes so far."""
-        return day_of_end(self.today, self.recommended.wall_clock_s.mid)
+        """The day on which the recommended plan ends if it starts now, by its middle; None where no calendar goes so far."""
+        return day_of_end(self.today, self.recommended.wall_clock_s.mid, self.of_day_s)
 
 
-def day_of_end(start: date, time_s: float) -> date | None:
-    """The day by which a run is over that starts in the course of a day; None where no calendar goes so far.
+def day_of_end(today: date, time_s: float, of_day_s: float = 0.0) -> date | None:
+    """The day on which a run ends that starts now, by the local clock; None where no calendar goes so far.
 
-    One of at most half a day is over on the day itself: it is taken to start by noon (assumed).
+    Args:
+        today: the day; of_day_s: how much of it is over.
+        time_s: that the run takes.
     """
     try:
-        return start + timedelta(days=0 if time_s <= DAY_S / 2.0 else math.ceil(time_s / DAY_S))
+        return today + timedelta(days=max(0, math.ceil((of_day_s + time_s) / DAY_S) - 1))
     except OverflowError:
         return None

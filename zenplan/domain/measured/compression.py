@@ -11,11 +11,11 @@ from typing import Any, Final
 from zenplan.domain import checks
 from zenplan.domain.mapping import read_only
 from zenplan.domain.measured.export import Scores
+from zenplan.domain.measured.training_run import ACCURACY
 from zenplan.domain.training.forms import QUANTIZED
 from zenplan.units import HOUR_S
 
 INT8, INT4, PRUNE, DISTILL, MERGE = METHODS = (*QUANTIZED, "prune", "distill", "merge")
-ACCURACY: Final = "accuracy"
 _MB: Final = 1e6
 _MS: Final = 1e-3
 # Of a price that is by the million.

@@ -15,6 +15,9 @@ GRADIENTS, OCCLUSION, PERMUTATION = METHODS = ("gradients", "occlusion", "permut
 MOST_COMPLETENESS: Final = 0.05
 # Those that a model without what it learned has too, in nearly the same order, say nothing of what it learned.
 MOST_RANDOMISED: Final = 0.8
+# An order of fewer places is like another by chance.
+LEAST_RANKED: Final = 5
+_COMPLETENESS, _LIKENESS = "completeness error", "likeness to chance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +153,26 @@ class Explanation:
         complete = _known([each.completeness for each in self.samples])
         if complete:
             why = "how far attributions are off what they add up to; more --steps make it smaller"
-            found.append(Check(name="completeness error", value=median(complete), most=MOST_COMPLETENESS, why=why))
+            found.append(Check(name=_COMPLETENESS, value=median(complete), most=MOST_COMPLETENESS, why=why))
         every = [each.randomised for each in self.samples]
         random = _known([*every, self.importance.randomised if self.importance else None])
         if random:
             why = "rank correlation with what the same model with shuffled weights gives (Adebayo et al. 2018)"
-            found.append(Check(name="likeness to chance", value=fmean(random), most=MOST_RANDOMISED, why=why))
+            found.append(Check(name=_LIKENESS, value=fmean(random), most=MOST_RANDOMISED, why=why))
         return tuple(found)
+
+    @property
+    def not_checked(self) -> str:
+        """That likeness to chance could not be looked at, and why, in a sentence; empty where it was."""
+        if any(each.name == _LIKENESS for each in self.checks):
+            return ""
+        every = [[v for one in each.inputs for v in one.values] for each in self.samples]
+        every += [[v for one in self.importance.inputs for v in one.values]] if self.importance else []
+        most = max((sum(value != 0.0 for value in values) for values in every), default=0)
+        why = "all places add the same, or do so with shuffled weights"
+        if most < LEAST_RANKED:
+            why = f"{most} places add anything, and an order of fewer than {LEAST_RANKED} is like another by chance"
+        return f"{_LIKENESS} was not checked: {why}"
 
     @property
     def believable(self) -> bool | None:

@@ -19,6 +19,8 @@ STATES: Final = (RUNNING, FINISHED, STOPPED, PREEMPTED, FAILED)
 # What a prediction is from, the closest first.
 STORED, REHEARSED, SWEPT, FITTED, UNKNOWN = "stored calibration", "rehearsed", "sweep", "fitted", "not known"
 ORIGINS: Final = (STORED, REHEARSED, SWEPT, FITTED, UNKNOWN)
+# The metric that is better when higher: all others that an evaluation tells are errors.
+ACCURACY: Final = "accuracy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +255,7 @@ class RunResult:
         first_loss, last_loss: of training; None where there was no step.
         metrics: of the last evaluation of each part, by part and name.
         baselines: the same names of the stated baseline, by part; empty where there is none.
+        scored: samples of that evaluation, by part; empty for tokens, which are not apart from each other.
         best_step, best_loss: of validation; None without one.
         step_s: mean step, waiting left in; wait_share: of it, spent on waiting for batches.
         evaluations, checkpoints: that were made; the checkpoint of the beginning is not among them.
@@ -270,6 +273,7 @@ class RunResult:
     last_loss: float | None = None
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    scored: Mapping[str, int] = field(default_factory=dict)
     best_step: int | None = None
     best_loss: float | None = None
     step_s: float | None = None
@@ -289,4 +293,27 @@ class RunResult:
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", read_only(self.metrics))
         object.__setattr__(self, "baselines", read_only(self.baselines))
+        object.__setattr__(self, "scored", read_only(self.scored))
         checks.not_negative("result", step_s=self.step_s, peak_bytes=self.peak_bytes, mfu=self.mfu)
+
+    @property
+    def judged(self) -> str:
+        """The part that it is judged by: test data, else validation data; empty without an evaluation."""
+        return next((part for part in ("test", "validation") if part in self.metrics), "")
+
+    def doubt(self, part: str, name: str) -> Range | None:
+        """95 % of an accuracy by the choice of samples alone; None of another metric, or where nobody counted them."""
+        samples, value = self.scored.get(part), self.metrics[part][name]
+        if name != ACCURACY or not samples or not 0.0 <= value <= 1.0:
+            return None
+        return Range.of_share(value, samples)
+
+    @property
+    def no_better(self) -> tuple[str, ...]:
+        """The metrics of the judged part that are no better than the baseline, by name."""
+        values, known = self.metrics.get(self.judged, {}), self.baselines.get(self.judged, {})
+        return tuple(
+            name
+            for name, value in values.items()
+            if name in known and not (value > known[name] if name == ACCURACY else value < known[name])
+        )

@@ -140,6 +140,7 @@ class Workload:
         backend: of Keras, with which it was built; empty where it is no Keras model.
         image_size: edge of its images, where that is a parameter of the model.
         images, image_tokens: of a sequence, and those of its tokens that they take.
+        data_kind: of its sequences, a name of ``families.transformer.samples.KINDS``, where it takes no other.
         guessed_shape: only its size was known, and its shape is the usual one of that size.
         facts: what was given and what was assumed to arrive at these shapes, to be shown.
     """
@@ -158,6 +159,7 @@ class Workload:
     images: int = 0
     image_tokens: int = 0
     guessed_shape: bool = False
+    data_kind: str = ""
     facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from zenplan import units
 from zenplan.domain import checks
 from zenplan.domain.training.data_set import LeftOut
 
 PARTS = ("train", "validation", "test")
+_MOST_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,8 @@ class DataCard:
         passes: over the training data for these; None without a plan.
         cpu_s: of the processor, all threads, over all runs that it took; ``wall_s`` likewise.
         fixed_cpu_s: of ``cpu_s``, what does not grow with the data: training of the tokenizer, on a sample.
+        unused: columns of a table that are not learned from; unused_numbers: of them, those of numbers, which would be
+            but for columns that were named.
         notes: what else should be known, a sentence each.
         version: of zenplan. fingerprint: of the prepared data, a SHA-256.
     """
@@ -85,6 +90,8 @@ class DataCard:
     cpu_s: float
     wall_s: float
     fixed_cpu_s: float = 0.0
+    unused: tuple[str, ...] = ()
+    unused_numbers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     version: str
     fingerprint: str
@@ -94,6 +101,22 @@ class DataCard:
         checks.named("data card", source=self.source, what=self.what, fingerprint=self.fingerprint)
         checks.positive("data card", files=self.files, records=self.records, bytes_per_token=self.bytes_per_token)
         checks.not_negative("data card", read_bytes=self.read_bytes, cpu_s=self.cpu_s, wall_s=self.wall_s)
+
+    @property
+    def unused_columns(self) -> str:
+        """Columns that are not learned from, for people; empty where all are."""
+        if not self.unused:
+            return ""
+        numbers = _listed(self.unused_numbers)
+        taken = f"; --ids alone leaves numbers out, --features takes them in: {numbers}" if numbers else ""
+        return f"columns {_listed(self.unused)}{taken}"
+
+    @property
+    def left_out(self) -> str:
+        """Columns and records that are not learned from, in a line; empty where all are."""
+        dropped = [f"{units.many(each.count, each.what.removesuffix('s'))} ({each.why})" for each in self.dropped]
+        told = "; ".join(filter(None, (", ".join(dropped), self.unused_columns)))
+        return f"Not learned from, of the data: {told}." if told else ""
 
     @property
     def tokens(self) -> int | None:
@@ -112,3 +135,9 @@ class DataCard:
         if not self.read_bytes:
             return None
         return max(self.cpu_s - self.fixed_cpu_s, 0.0) / 3600.0 / (self.read_bytes / 1e12)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names, not more of them than a line has room for."""
+    more = len(names) - _MOST_SHOWN
+    return ", ".join(map(checks.one_line, names[:_MOST_SHOWN])) + (f" and {more:,} more" if more > 0 else "")

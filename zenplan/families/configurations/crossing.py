@@ -77,7 +77,7 @@ def tiled_tower(fields: Fields) -> Tower:
     """The tower over the tiles of one image, which see each other.
 
     Raises:
-        UsageError: a field is missing or wrong.
+        InputFileError: a field is missing or wrong.
     """
     width, heads = fields.needed("hidden_size"), fields.needed("attention_heads", default=16, most=MOST_HEADS)
     layers = fields.needed("num_hidden_layers", most=MOST_LAYERS)

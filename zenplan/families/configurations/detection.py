@@ -9,7 +9,7 @@ from dataclasses import replace
 from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Operator
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import UsageError
+from zenplan.errors import InputFileError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.configurations.heads import architecture, labels
@@ -29,7 +29,7 @@ def detector(fields: Fields) -> Workload:
     """The workload of a configuration.
 
     Raises:
-        UsageError: a field is missing or wrong, or its backbone is no ResNet.
+        InputFileError: a field is missing or wrong, or its backbone is no ResNet.
     """
     why = "the shorter side that DETR is trained at, and the usual shape of COCO's images"
     fields.facts.append(Fact(name="image size", value="800 × 1066", origin=Origin.ASSUMED, why=why))
@@ -79,7 +79,7 @@ def _backbone(fields: Fields) -> tuple[list[Block], int, int]:
     depths = {f"resnet{depth}": list(blocks) for depth, blocks in DEPTHS.items()}.get(str(name or "resnet50"))
     written = dict(given) if isinstance(given, Mapping) else {}
     if written.get("model_type", "resnet") not in ("resnet", "timm_backbone") or depths is None:
-        raise UsageError(
+        raise InputFileError(
             "the model configuration's backbone is not known: it is read where it is a ResNet",
             "count it: zenplan count",
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import UsageError, shown
+from zenplan.errors import InputFileError, shown
 
 REQUIRED = "required"  # no default is used: the size of the model hangs on it
 DERIVED = "derived"  # absent or null: it follows from the others
@@ -46,11 +46,11 @@ def inner_config(
     there by default.
 
     Raises:
-        UsageError: it is something else than an object.
+        InputFileError: it is something else than an object.
     """
     inner = config.get(key)
     if inner is not None and not isinstance(inner, Mapping):
-        raise UsageError(f"the model configuration's '{key}' is {shown(inner)}", "it must be a JSON object")
+        raise InputFileError(f"the model configuration's '{key}' is {shown(inner)}", "it must be a JSON object")
     return inner, *known.get(model_type, TypeDefaults()).parts.get(key, ("", {}))
 
 
@@ -108,7 +108,7 @@ class Fields:
         ``hard``: of a configuration that stands alone no default is used.
 
         Raises:
-            UsageError: absent and required, or something else than such a number.
+            InputFileError: absent and required, or something else than such a number.
         """
         value = self.raw(*keys)
         if value is None:
@@ -195,7 +195,7 @@ class Fields:
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise self.wrong(key, value, "a list of texts")
         if len(value) != length:
-            raise UsageError(
+            raise InputFileError(
                 f"the model configuration's '{key}' lists {len(value)} layers of {length}",
                 "it has one entry for each layer",
             )
@@ -205,7 +205,7 @@ class Fields:
         """A list of whole numbers, of the configuration or the library's default.
 
         Raises:
-            UsageError: there is none, or it is something else.
+            InputFileError: there is none, or it is something else.
         """
         value = self.found(*keys)
         if value is None:
@@ -230,10 +230,10 @@ class Fields:
             raise self.wrong(keys[0], value, f"a whole number from 1 to {MOST_HEADS:,}")
         return value
 
-    def wrong(self, key: str, value: Any, wanted: str) -> UsageError:
+    def wrong(self, key: str, value: Any, wanted: str) -> InputFileError:
         """The error for a value that is not what its key holds."""
         text = "not a number (NaN)" if isinstance(value, float) and math.isnan(value) else shown(value)
-        return UsageError(f"the model configuration's '{key}' is {text}", f"it must be {wanted}")
+        return InputFileError(f"the model configuration's '{key}' is {text}", f"it must be {wanted}")
 
     def _absent(self, keys: tuple[str, ...], default: Any, hard: bool) -> int | None:
         key = keys[0]
@@ -247,8 +247,8 @@ class Fields:
         self._assume(key, default)
         return int(default)
 
-    def _missing(self, key: str) -> UsageError:
-        return UsageError(
+    def _missing(self, key: str) -> InputFileError:
+        return InputFileError(
             f"the model configuration has no '{key}'", f"a configuration of type '{self.model_type}' needs it"
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from zenplan.errors import UsageError
+from zenplan.errors import InputFileError
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.configurations.types import Stack
 from zenplan.families.transformer.shape import LayerKind, Mixer, Product
@@ -307,7 +307,7 @@ def _nemotron_h(fields: Fields, sizes: Sizes) -> tuple[LayerKind, ...]:
     else:
         named = kinds_of_layers(fields, sizes["layers"]) or []
     if "" in named or len(named) != sizes["layers"]:
-        raise UsageError(
+        raise InputFileError(
             "the model configuration does not say what each of its layers is", "give 'layers_block_type', one each"
         )
     alone = LayerKind(attention=False, feed="none")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Block
-from zenplan.errors import UsageError
+from zenplan.errors import InputFileError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.parts import block, convolution, elementwise
@@ -172,7 +172,7 @@ def image_tower(fields: Fields, kind: ImageType, name: str = "") -> Tower:
         name: in front of its blocks' names.
 
     Raises:
-        UsageError: a field is missing or wrong, or fields do not go together.
+        InputFileError: a field is missing or wrong, or fields do not go together.
     """
     width = fields.needed(*kind.width_keys)
     heads = fields.needed(
@@ -230,7 +230,7 @@ def _patches(fields: Fields, patch: int) -> tuple[int, int]:
         return max(1, sizes[0] // patch), max(1, sizes[0] // patch) * max(1, sizes[1] // patch)
     side = fields.edge("image_size") // patch
     if not 1 <= side <= MOST_SIDE:
-        raise UsageError(
+        raise InputFileError(
             f"the model configuration's images are not cut into patches of {patch}",
             "check 'image_size' and 'patch_size'",
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from zenplan.domain.model.operators import Operator
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import UsageError, shown
+from zenplan.errors import InputFileError, shown
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import (
     MOST_ENTRIES,
@@ -46,7 +46,7 @@ def shape_of(
         tied: whether the head has the embedding's weights, where the configuration around it says so.
 
     Raises:
-        UsageError: a field is missing, wrong or does not go with another; the message names the field.
+        InputFileError: a field is missing, wrong or does not go with another; the message names the field.
     """
     if seq_len is not None:
         check_seq_len(seq_len)
@@ -94,13 +94,13 @@ def _sizes(fields: Fields, spec: ModelType) -> dict[str, Any]:
     heads = _heads(fields, spec, width)
     kv_heads, head_dim = read("kv_heads", MOST_HEADS), read("head_dim", MOST_WIDTH)
     if head_dim is None and width % heads and not spec.latent:
-        raise UsageError(
+        raise InputFileError(
             f"the model configuration's '{spec.key('heads')}' of {heads} does not divide "
             f"its '{spec.key('width')}' of {width}",
             "give 'head_dim', or correct one of the two",
         )
     if kv_heads and heads % kv_heads:
-        raise UsageError(
+        raise InputFileError(
             f"the model configuration's '{spec.key('kv_heads')}' of {kv_heads} does not divide "
             f"its '{spec.key('heads')}' of {heads}",
             "each key-value head serves the same number of heads",

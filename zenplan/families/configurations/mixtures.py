@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zenplan.errors import UsageError
+from zenplan.errors import InputFileError
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.configurations.types import EXPERT_KEYS, ExpertKeys
 from zenplan.families.transformer.shape import Experts
@@ -15,14 +15,14 @@ def experts_of(fields: Fields, keys: ExpertKeys | None, sizes: Mapping[str, Any]
     """The experts of a layer; None where every layer is dense.
 
     Raises:
-        UsageError: a field is missing or wrong, or more experts are active than there are.
+        InputFileError: a field is missing or wrong, or more experts are active than there are.
     """
     if keys is None or (keys.anywhere and not fields.count(*keys.count)):
         return None
     count = fields.needed(*keys.count, most=MOST_HEADS)
     active = fields.needed(*_names(keys, "active", keys.active), most=MOST_HEADS)
     if active > count:
-        raise UsageError(
+        raise InputFileError(
             f"the model configuration's '{keys.active[0]}' of {active} is above its {count} experts",
             f"give at most '{keys.count[0]}'",
         )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zenplan.errors import UsageError
+from zenplan.errors import InputFileError
 from zenplan.families.configurations.decoders import whole_parts
 from zenplan.families.configurations.fields import Fields
 
@@ -66,7 +66,7 @@ def from_llama_params(config: Mapping[str, Any]) -> dict[str, Any]:
     """The same as Hugging Face writes it.
 
     Raises:
-        UsageError: a size is missing, wrong, or the vocabulary is not said.
+        InputFileError: a size is missing, wrong, or the vocabulary is not said.
     """
     fields = Fields(config, "params.json")
     width, heads = fields.needed("dim"), fields.needed("n_heads")
@@ -103,11 +103,11 @@ def from_gguf(values: Mapping[str, Any], tensors: Sequence[str], vocab: int | No
     """A configuration from the keys of a GGUF file, the names of its tensors, and the words of its tokenizer.
 
     Raises:
-        UsageError: it does not say which architecture it is.
+        InputFileError: it does not say which architecture it is.
     """
     kind = values.get("general.architecture")
     if not isinstance(kind, str):
-        raise UsageError("the GGUF file does not say its architecture", "give the config.json of the model")
+        raise InputFileError("the GGUF file does not say its architecture", "give the config.json of the model")
     found: dict[str, Any] = {"model_type": _GGUF_TYPES.get(kind, kind.replace("-", "_"))}
     for key, name in _GGUF_KEYS.items():
         value = values.get(f"{kind}.{name}")
@@ -131,7 +131,7 @@ def from_shapes(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     """A configuration from the names and shapes of a decoder's weights, as Hugging Face names those of Llama and its kin.
 
     Raises:
-        UsageError: they are not those of such a decoder, or only a part of one.
+        InputFileError: they are not those of such a decoder, or only a part of one.
     """
 
     def ending(name: str) -> Sequence[int] | None:
@@ -141,7 +141,7 @@ def from_shapes(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     up, experts = ending("mlp.up_proj.weight"), ending("experts.0.up_proj.weight") or ending("experts.0.w3.weight")
     layers = {int(m.group(1)) for name in shapes if (m := _LAYER.search(name))}
     if not (table and query and key and (up or experts) and layers) or any(len(s) != 2 for s in (table, query, key)):
-        raise UsageError(
+        raise InputFileError(
             "the weights are not named as those of a decoder, or are a part of them", "give the config.json beside them"
         )
     norm = ending("q_norm.weight")

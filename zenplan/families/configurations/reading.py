@@ -9,7 +9,7 @@ from typing import Any
 
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import DataError, UsageError, shown
+from zenplan.errors import DataError, InputFileError, UsageError, shown
 from zenplan.families.configurations.crossing import MLLAMA
 from zenplan.families.configurations.decoders import ANY_EXPERTS, DECODERS
 from zenplan.families.configurations.detection import detector
@@ -26,6 +26,7 @@ from zenplan.families.configurations.stages import STAGED
 from zenplan.families.configurations.towers import hearing_alone, pairs, seeing, seeing_alone, whisper
 from zenplan.families.configurations.types import KEYS, ModelType
 from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.samples import PROTEINS
 from zenplan.families.transformer.shape import TransformerShape
 
 TYPES: Mapping[str, ModelType] = {**DECODERS, **GEMMA, **ENCODERS, **BOTH}
@@ -70,7 +71,8 @@ def _workload(
     if images:
         raise _no_images(str(model_type or "decoder"))
     shape, facts = _text(config, seq_len, known)
-    return lower(shape, str(model_type or "decoder"), facts), shape
+    load = lower(shape, str(model_type or "decoder"), facts)
+    return replace(load, data_kind=_KINDS.get(load.name, "")), shape
 
 
 def _no_language(config: Mapping[str, Any], fields: Fields, seq_len: int | None, known: Known) -> Workload | None:
@@ -95,7 +97,7 @@ def _fitting() -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
+        raise InputFileError(f"the model configuration does not fit together: {error}", "check its sizes") from error
 
 
 def shape_from_config(
@@ -123,7 +125,7 @@ def _written(config: Any) -> Mapping[str, Any]:
         UsageError: it is no object, or one of an adapter.
     """
     if not isinstance(config, Mapping):
-        raise UsageError(f"the model configuration is {shown(config)}", "it must be a JSON object")
+        raise InputFileError(f"the model configuration is {shown(config)}", "it must be a JSON object")
     if config.get("peft_type") is not None:
         raise _no_base(config)
     if is_llama_params(config):
@@ -190,12 +192,14 @@ def _no_base(config: Mapping[str, Any]) -> UsageError:
     """An adapter's configuration says how little is trained, and not of what."""
     base = config.get("base_model_name_or_path")
     of = f" of {plain_name(base)}" if isinstance(base, str) else ""
-    return UsageError(
+    return InputFileError(
         f"the configuration is that of an adapter{of}, which has no shape of a model",
         "give the model, --model NAME or its own config.json, with --method lora",
     )
 
 
+# Types that take other sequences than text.
+_KINDS = {"esm": PROTEINS}
 _UNKNOWN = "or say its size: --params, and --active-params of a mixture"
 # What a decoder cannot do without.
 _NEEDED = ("layers", "width", "heads", "vocab")
@@ -209,13 +213,13 @@ def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
     """
     model_type = config.get("model_type")
     if model_type is not None and not isinstance(model_type, str):
-        raise UsageError(f"the model configuration has an unknown 'model_type': {shown(model_type)}", _UNKNOWN)
+        raise InputFileError(f"the model configuration has an unknown 'model_type': {shown(model_type)}", _UNKNOWN)
     if model_type is not None and model_type in TYPES:
         return model_type, TYPES[model_type], False
     if any(all(config.get(key) is None for key in KEYS[role]) for role in _NEEDED):
         if model_type is None:
-            raise UsageError("the model configuration has no 'model_type'", f"give it, {_UNKNOWN}")
-        raise UsageError(
+            raise InputFileError("the model configuration has no 'model_type'", f"give it, {_UNKNOWN}")
+        raise InputFileError(
             f"the model configuration has an unknown 'model_type': {shown(model_type)}, and not a decoder's keys",
             _UNKNOWN,
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from zenplan.domain.model.operators import ElementwiseKind, Operator
-from zenplan.errors import UsageError
+from zenplan.errors import InputFileError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.configurations.images import Tower
@@ -39,7 +39,7 @@ def spectrogram_tower(fields: Fields, name: str = "audio") -> Tower:
     """Whisper's encoder: two convolutions over a spectrogram, and layers.
 
     Raises:
-        UsageError: a field is missing or wrong.
+        InputFileError: a field is missing or wrong.
     """
     width = fields.needed("d_model", "hidden_size")
     layers = fields.needed("encoder_layers", "num_hidden_layers", most=MOST_LAYERS)
@@ -92,7 +92,7 @@ def waveform_tower(fields: Fields, kind: WaveType, samples: int = WAVEFORM) -> T
     """Convolutions over a waveform, a wide convolution for the positions, and layers.
 
     Raises:
-        UsageError: a field is missing or wrong.
+        InputFileError: a field is missing or wrong.
     """
     width = fields.needed("hidden_size")
     layers = fields.needed("num_hidden_layers", most=MOST_LAYERS)
@@ -117,7 +117,7 @@ def _convolutions(fields: Fields, kind: WaveType, samples: int) -> tuple[list[Op
     widths, kernels = fields.numbers("conv_dim"), fields.numbers("conv_kernel")
     strides, bias = fields.numbers("conv_stride"), fields.flag("conv_bias")
     if not len(widths) == len(kernels) == len(strides):
-        raise UsageError("the model configuration's convolutions are not as many in each list", "check 'conv_dim'")
+        raise InputFileError("the model configuration's convolutions are not as many in each list", "check 'conv_dim'")
     every = kind.stacked or fields.raw("feat_extract_norm") == "layer"
     operators: list[Operator] = []
     inputs = 1

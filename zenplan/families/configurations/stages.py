@@ -12,7 +12,7 @@ from functools import partial
 
 from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Function, MatMul, Operator, Role
 from zenplan.domain.model.workload import Block, Workload
-from zenplan.errors import UsageError
+from zenplan.errors import InputFileError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_HEADS, Fields
 from zenplan.families.configurations.heads import architecture, labels
@@ -29,13 +29,13 @@ def _stages(fields: Fields, *keys: str) -> list[list[int]]:
     """The lists of these keys, with one entry for each stage.
 
     Raises:
-        UsageError: a list is missing or wrong, or has more or fewer entries than another.
+        InputFileError: a list is missing or wrong, or has more or fewer entries than another.
     """
     if fields.raw("depths") is None:
-        raise UsageError("the model configuration has no 'depths'", "it has the layers of each stage")
+        raise InputFileError("the model configuration has no 'depths'", "it has the layers of each stage")
     found = [fields.numbers(key, most=_MOST_DEPTH if key == "depths" else 10**6, longest=20) for key in keys]
     if len({len(each) for each in found}) > 1:
-        raise UsageError(
+        raise InputFileError(
             f"the model configuration's {', '.join(repr(key) for key in keys)} are not as long as each other",
             "each has one entry for each stage",
         )
@@ -51,7 +51,7 @@ def _side(fields: Fields, usual: int) -> int:
 
 def _width(fields: Fields, key: str, width: int, heads: int) -> None:
     if heads > MOST_HEADS or width % heads:
-        raise UsageError(
+        raise InputFileError(
             f"the model configuration's {key} of {heads} do not divide a width of {width}", f"check '{key}'"
         )
 
@@ -108,7 +108,7 @@ def resnet_maps(fields: Fields, x: Map, frozen: int = 0) -> Map:
     """The last map of a ResNet, of which the stem and the first ``frozen`` stages do not learn.
 
     Raises:
-        UsageError: a field is missing or wrong.
+        InputFileError: a field is missing or wrong.
     """
     depths, widths = _stages(fields, "depths", "hidden_sizes")
     bottleneck = fields.text("layer_type", "bottleneck") == "bottleneck"

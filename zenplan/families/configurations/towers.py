@@ -9,7 +9,7 @@ from typing import Any
 from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Operator, Split
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import UsageError, shown
+from zenplan.errors import InputFileError, UsageError, shown
 from zenplan.families.configurations.crossing import at_images, tiled_tower
 from zenplan.families.configurations.extras import few, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields, Known, inner_config
@@ -36,7 +36,7 @@ def part_of(outer: Fields, config: Mapping[str, Any], key: str, known: Known) ->
         return None
     given = (inner or {}).get("model_type")
     if given is not None and not isinstance(given, str):
-        raise UsageError(
+        raise InputFileError(
             f"the model configuration's '{key}' has an unknown 'model_type': {shown(given)}", "give a name"
         )
     if given and (not usual or given in IMAGES or given not in known):
@@ -162,7 +162,7 @@ def pairs(config: Mapping[str, Any], outer: Fields, known: Known) -> Workload:
     """
     seen, read = part_of(outer, config, "vision_config", known), part_of(outer, config, "text_config", known)
     if seen is None or read is None:
-        raise UsageError(
+        raise InputFileError(
             f"a configuration of type '{outer.model_type}' needs 'vision_config' and 'text_config'", "add it"
         )
     siglip = outer.model_type.startswith("siglip")
@@ -217,7 +217,7 @@ def _texts(read: Fields) -> TransformerShape:
 def _dividing(fields: Fields, width: int) -> int:
     heads = fields.needed("num_attention_heads", "num_heads", most=MOST_HEADS)
     if width % heads:
-        raise UsageError(
+        raise InputFileError(
             f"the model configuration's 'num_attention_heads' of {heads} does not divide its 'hidden_size' of {width}",
             "correct one of the two",
         )

@@ -39,8 +39,14 @@ KINDS: Final = {
     "reasoning": Kind(4_700, 2_000, 16_000, 16_384, "solution", "s1K, arXiv 2501.19393; the range is assumed"),
     "documents": Kind(700, 540, 1_800, 4096, "document", "Dolma; C4 to the Pile, infini-gram, arXiv 2401.17377"),
     "code": Kind(1_800, 900, 3_600, 4096, "file", "The Stack in Dolma, arXiv 2402.00159; the range is assumed"),
+    "proteins": Kind(
+        351, 285, 474, 1024, "protein", "UniProt 2023.3; archaea to eukaryotes, doi 10.1186/1756-0500-5-85"
+    ),
     "books": Kind(92_000, 50_000, 150_000, 8192, "book", "Gutenberg in Dolma, arXiv 2402.00159; the range is assumed"),
 }
+# Sequences of residues, each a token: UniProt 2023.3 has 348.88 residues in the mean, as Unipept counts it; archaea 283,
+# eukaryotes 472 (Tiessen et al. 2012, doi 10.1186/1756-0500-5-85). Two marks stand around each.
+PROTEINS: Final = "proteins"
 # The name of the fact.
 LENGTH: Final = "tokens of a sample"
 FINE_TUNING: Final = "chat"

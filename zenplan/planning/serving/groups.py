@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 
+from zenplan.domain.fit.efficiency import Interval
+from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.serving.deployment import Deployment
+from zenplan.domain.serving.efficiency import ServingFit
 
 GENERATION, SOFTWARE, COMPUTED, WEIGHTS, LINK = "generation", "software", "computed", "weights", "link"
 # Until version 0.6 of September 2024 vLLM sent the inputs of each step to its workers through Ray: on several devices it is
@@ -29,6 +34,22 @@ def groups_of(on: Deployment, version: str = "") -> Mapping[str, str]:
         LINK: "" if linked else "pcie",
     }
     return {kind: f"{kind}/{name}" for kind, name in found.items() if name}
+
+
+# Of a range, where no serving on the accelerator's generation was published: our assumption.
+_UNSEEN: Final = 2.0
+
+
+def seen_on(fit: ServingFit, sheet: Accelerator) -> ServingFit:
+    """The fit with its ranges for an accelerator: wider where none of its generation was in it."""
+    if f"{GENERATION}/{sheet.architecture}" in fit.all["memory"].factors:
+        return fit
+
+    def wider(interval: Interval) -> Interval:
+        basis = f"{interval.basis}; twice as wide, as none is on {sheet.architecture}"
+        return replace(interval, new=_UNSEEN * interval.new, known=_UNSEEN * interval.known, basis=basis)
+
+    return replace(fit, throughput=wider(fit.throughput), ttft=wider(fit.ttft), tpot=wider(fit.tpot))
 
 
 def _is_early(version: str) -> bool:

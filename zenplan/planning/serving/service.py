@@ -94,6 +94,11 @@ def _ms(value_s: float) -> str:
     return f"{1e3 * value_s:.3g} ms"
 
 
+def copies(throughput: Interval) -> Range:
+    """Replicas that answer what one is predicted to, low, middle and high by the range of that."""
+    return _whole([math.exp(side * throughput.new) for side in (-1.0, 0.0, 1.0)])
+
+
 def around(value: float, interval: Interval) -> Range:
     """A predicted time with its range."""
     return Range(low=value * math.exp(-interval.new), mid=value, high=value * math.exp(interval.new))

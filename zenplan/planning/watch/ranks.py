@@ -11,8 +11,10 @@ from typing import Final
 SILENT_S: Final = 20.0
 # And one that is behind for so long, or for so many steps' time, keeps the others waiting.
 _BEHIND_S, _BEHIND_STEPS = 120.0, 50.0
-# A worker is slow whose own part of a step takes so much longer than the others', in as many reports in a row.
+# A worker is slow whose own part of a step takes so much longer than the others', in three of four reports, of so many
+# seconds and no fewer reports: another program that takes a core for a moment is no straggler.
 SLOW: Final = 1.3
+SLOW_S: Final = 10.0
 _REPORTS: Final = 5
 
 
@@ -22,16 +24,28 @@ class RankState:
 
     Attributes:
         host: that it is on.
-        heard_s: when it was heard of last; moved_s: when it had got on since the time before: of one clock.
+        heard_s: when it told last that it lives; None of one that others tell of.
+        moved_s: when it had got on since the time before, of the same clock.
         done: steps of which its own part is done.
-        busy_s: seconds of its own part of a step, of the last reports.
+        busy_s: the last reports, their time and the seconds of its own part of a step.
     """
 
     host: str
-    heard_s: float
     moved_s: float
+    heard_s: float | None = None
     done: int = 0
-    busy_s: deque[float] = field(default_factory=lambda: deque(maxlen=_REPORTS))
+    busy_s: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def told(self, now_s: float, busy_s: float) -> None:
+        """One more report."""
+        self.busy_s.append((now_s, busy_s))
+        while len(self.busy_s) > _REPORTS and self.busy_s[1][0] <= now_s - SLOW_S:
+            self.busy_s.popleft()
+
+    def parts_s(self) -> list[float]:
+        """Seconds of its own part of a step, the shortest first; none while there are too few reports."""
+        enough = len(self.busy_s) >= _REPORTS and self.busy_s[-1][0] - self.busy_s[0][0] >= SLOW_S
+        return sorted(busy_s for _, busy_s in self.busy_s) if enough else []
 
 
 @dataclass(slots=True)
@@ -41,13 +55,22 @@ class RankWatch:
     ranks: dict[int, RankState] = field(default_factory=dict)
 
     def heard(self, rank: int, host: str, done: int, busy_s: float | None, now_s: float) -> None:
-        """A worker told of itself, or was told of."""
-        state = self.ranks.setdefault(rank, RankState(host, now_s, now_s))
-        state.heard_s = now_s
+        """A worker told of itself, or was told of.
+
+        Args:
+            rank, host: which, and its machine.
+            done: steps of which its own part is done.
+            busy_s: seconds of its own part of a step, which the workers tell each other; None where it told itself that
+                it lives.
+            now_s: of one clock.
+        """
+        state = self.ranks.setdefault(rank, RankState(host, now_s))
+        if busy_s is None:
+            state.heard_s = now_s
         if done > state.done:
             state.done, state.moved_s = done, now_s
         if busy_s is not None:
-            state.busy_s.append(busy_s)
+            state.told(now_s, busy_s)
 
     def forget(self) -> None:
         """They begin anew."""
@@ -57,10 +80,12 @@ class RankWatch:
         """A worker that hangs, and how it is known; None where none does."""
         if not self.ranks:
             return None
-        newest = max(state.heard_s for state in self.ranks.values())
-        for rank, state in self.ranks.items():
-            if newest - state.heard_s > SILENT_S:
-                return rank, f"gives no sign of life for {newest - state.heard_s:.0f} s"
+        # They tell each other of themselves between steps, which may be long: that says nothing of who lives.
+        heard = {rank: state.heard_s for rank, state in self.ranks.items() if state.heard_s is not None}
+        newest = max(heard.values(), default=now_s)
+        for rank, heard_s in heard.items():
+            if newest - heard_s > SILENT_S:
+                return rank, f"gives no sign of life for {newest - heard_s:.0f} s"
         most = max(state.done for state in self.ranks.values())
         patience_s = max(_BEHIND_S, _BEHIND_STEPS * (step_s or 0.0))
         for rank, state in self.ranks.items():
@@ -71,10 +96,11 @@ class RankWatch:
     def slow(self) -> tuple[int, float, float] | None:
         """The slowest worker: its rank, seconds of its own part of a step, and those of the others in the median; None
         where none is slow."""
-        means = {rank: median(s.busy_s) for rank, s in self.ranks.items() if len(s.busy_s) == _REPORTS}
-        if len(means) < 2 or len(means) < len(self.ranks):
+        parts = {rank: state.parts_s() for rank, state in self.ranks.items()}
+        if len(parts) < 2 or not all(parts.values()):
             return None
-        worst = max(means, key=lambda rank: means[rank])
-        others = median(mean for rank, mean in means.items() if rank != worst)
-        least = min(self.ranks[worst].busy_s)
-        return (worst, means[worst], others) if least > SLOW * others > 0.0 else None
+        medians = {rank: median(each) for rank, each in parts.items()}
+        worst = max(medians, key=lambda rank: medians[rank])
+        others = median(each for rank, each in medians.items() if rank != worst)
+        most = parts[worst][len(parts[worst]) // 4]
+        return (worst, medians[worst], others) if most > SLOW * others > 0.0 else None

@@ -44,6 +44,7 @@ from zenplan.worker.protocol.training import (
     Pulse,
     Ready,
     Rehearsed,
+    Restarted,
     Steps,
     Stop,
     Train,
@@ -64,7 +65,7 @@ class _Unknown(msgspec.Struct):
 
 
 _Measured = Stage | Machine | Counted | Built | Peak | Sampled | Communicated | Failed | Done | Error | Raised
-_Trained = Ready | Rehearsed | Pulse | Steps | Metric | Checkpointed | Changed | Ended | Written
+_Trained = Ready | Rehearsed | Pulse | Steps | Metric | Checkpointed | Changed | Restarted | Ended | Written
 _Used = Scored | Explained | Importance | Exported | Compressed | Serving
 _Federated = Clients | Round | Moved
 _AnyEvent = _Measured | _Trained | _Used | _Federated

@@ -35,6 +35,8 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
         micro_batch: samples, as it is after what memory allowed.
         samples: of a pass over the training data. tokens_per_sample: None where they are not of tokens.
         hosts: names of the machines that it trains on.
+        own: variables of layers, such as means of batches, of which each replica keeps that of its part of a batch: the
+            loss is not that of one replica with the whole batch. Their mean over the replicas is kept and evaluated.
     """
 
     parameters: Whole
@@ -48,6 +50,7 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     samples: Whole
     tokens_per_sample: Whole | None = None
     hosts: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 class Rehearsed(Event, frozen=True, kw_only=True, tag="rehearsed"):
@@ -147,6 +150,17 @@ class Changed(Event, frozen=True, kw_only=True, tag="changed"):
     step: Whole
     what: str
     value: float
+    why: str
+
+
+class Restarted(Event, frozen=True, kw_only=True, tag="restarted"):
+    """A worker was lost, and all begin again from the newest checkpoint: ``Ready`` comes once more. Only of an engine
+    that starts its workers itself.
+
+    Attributes:
+        why: for people.
+    """
+
     why: str
 
 
@@ -265,6 +279,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         workers: processes that train it together; devices: of each.
         tensor_parallel: devices that each replica's matrices are divided over.
         ranks: where this worker stands among them; None of one alone.
+        max_restarts: times that an engine which starts its workers itself may begin again where one is lost.
     """
 
     last: ClassVar[type[Event]] = Ended
@@ -297,6 +312,12 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     devices: Whole = 1
     tensor_parallel: Whole = 1
     ranks: Ranks | None = None
+    max_restarts: Whole = 0
+
+    @property
+    def several(self) -> bool:
+        """Whether several workers or devices train it."""
+        return self.workers * self.devices > 1
 
     @property
     def replicas(self) -> int:

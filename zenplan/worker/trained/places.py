@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zenplan.domain.measured.explanation import LEAST_RANKED
 from zenplan.worker.training.prepared import Array
 
 # An image has so many squares a side.
 _SQUARES = 8
 # Of arrays of two axes each number is a place, up to so many; then each row is.
 _MOST_NUMBERS = 256
-_LEAST_RANKED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def rank_correlation(a: Array, b: Array) -> float | None:
     None of few numbers, where chance has its way, and where one of the arrays is all the same.
     """
     any_of = (np.ravel(a) != 0) | (np.ravel(b) != 0)
-    if any_of.sum() < _LEAST_RANKED:
+    if any_of.sum() < LEAST_RANKED:
         return None
     first, second = (_ranks(np.asarray(each, np.float64).ravel()[any_of]) for each in (a, b))
     if first.std() == 0.0 or second.std() == 0.0:

@@ -6,12 +6,15 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 from uuid import uuid4
+
+import numpy as np
 
 from zenplan.errors import FailureKind, UsageError, ZenplanError
 from zenplan.version import __version__
@@ -20,7 +23,10 @@ from zenplan.worker.training.prepared import Array
 
 # Bytes of what one says to all, and of what each says.
 TOLD_BYTES, GATHERED_BYTES = 65536, 4096
+_MARK: Final = ".ranks-"
 _PULSE_S, _CLOCKS_S = 1.0, 60.0
+# Letters of a setting that the workers tell each other.
+_SHOWN: Final = 60
 # What libraries of collectives say of a worker that is gone.
 _GONE: Final = (
     "gloo",
@@ -75,6 +81,9 @@ class Group(Protocol):
     def pace(self) -> Pace:
         """How far this worker is."""
 
+    def scope(self) -> AbstractContextManager[Any]:
+        """What the model is built within."""
+
     def told(self, text: str) -> str:
         """What rank 0 says, on every rank; at most ``TOLD_BYTES`` of UTF-8."""
 
@@ -82,7 +91,8 @@ class Group(Protocol):
         """What each rank says, by rank; at most ``GATHERED_BYTES`` of UTF-8."""
 
     def held(self, weights: Sequence[Any]) -> tuple[int, int]:
-        """Numbers of these arrays that this worker has, and those of them that are no copies of another worker's."""
+        """Numbers of these arrays that the fullest device of this worker has, and those on its devices that are no copies
+        of another's."""
 
 
 @dataclass(slots=True)
@@ -157,6 +167,10 @@ class Alone:
     share: Share = field(default_factory=Share)
     pace: Pace = field(default_factory=Pace)
 
+    def scope(self) -> AbstractContextManager[Any]:
+        """As of ``Group``."""
+        return nullcontext()
+
     def told(self, text: str) -> str:
         """As of ``Group``."""
         return text
@@ -229,8 +243,11 @@ def introduced(group: Group, job: Train, settings: Mapping[str, str]) -> tuple[s
         UsageError: they are not about to do the same, or do not share the run's folder.
     """
     folder = Path(job.folder)
-    mark = group.told(f".ranks-{uuid4().hex}" if group.rank == 0 else "")
+    mark = group.told(f"{_MARK}{uuid4().hex}" if group.rank == 0 else "")
     if group.rank == 0:
+        # A run that was killed here has left its own.
+        for left in folder.glob(f"{_MARK}*"):
+            left.unlink(missing_ok=True)
         (folder / mark).touch()
     group.gathered("")
     mine = {
@@ -238,14 +255,21 @@ def introduced(group: Group, job: Train, settings: Mapping[str, str]) -> tuple[s
         "zenplan": __version__,
         "seen": (folder / mark).exists(),
         "time": time.time(),
-        "settings": dict(sorted(settings.items())),
+        "settings": {name: _short(value) for name, value in sorted(settings.items())},
     }
-    said = group.gathered(json.dumps(mine)[:GATHERED_BYTES])
+    said = group.gathered(json.dumps(mine))
     if group.rank == 0:
         (folder / mark).unlink()
     every = [json.loads(each) for each in said]
     _check_alike(every, job.folder)
     return tuple(dict.fromkeys(each["host"] for each in every))
+
+
+def _short(value: str) -> str:
+    """A text that tells others apart and is short: options of a model may be any."""
+    if len(value) <= _SHOWN:
+        return value
+    return f"{value[:_SHOWN]}… ({zlib.crc32(value.encode()):08x})"
 
 
 def _check_alike(every: Sequence[Mapping[str, Any]], folder: str) -> None:
@@ -261,10 +285,11 @@ def _check_alike(every: Sequence[Mapping[str, Any]], folder: str) -> None:
             raise UsageError(
                 f"{where} has zenplan {each['zenplan']}, rank 0 has {first['zenplan']}", "install the same on all"
             )
-        for name, value in first["settings"].items():
-            other = each["settings"].get(name, "none")
-            if other != value:
-                raise UsageError(f"{where} has another {name} than rank 0: {other}, not {value}", "start all alike")
+        mine, theirs = each["settings"], first["settings"]
+        for name in sorted(mine.keys() | theirs.keys()):
+            own, other = mine.get(name, "none"), theirs.get(name, "none")
+            if own != other:
+                raise UsageError(f"{where} has another {name} than rank 0: {own}, not {other}", "start all alike")
         apart = abs(each["time"] - first["time"])
         if apart > _CLOCKS_S:
             raise UsageError(
@@ -284,10 +309,10 @@ def check_shards(group: Group, job: Train, weights: Sequence[Any]) -> None:
             f"the workers have {together:,} parameters together, the model has {total:,}",
             "the engine did not lay the model out as it was told: nothing was trained",
         )
-    if job.tensor_parallel > job.devices and any(each[0] >= total for each in parts):
+    if job.tensor_parallel > 1 and any(each[0] >= total for each in parts):
         raise UsageError(
-            f"the model was to be divided over {job.tensor_parallel} devices, and a worker has all {total:,} parameters",
-            "the engine accepted the layout and did nothing: leave out --tensor-parallel",
+            f"the model was to be divided over {job.tensor_parallel} devices, and one has all {total:,} parameters",
+            "it has no matrix that can be divided so, or the engine does not divide it: leave out --tensor-parallel",
         )
 
 
@@ -302,20 +327,44 @@ def check_same(group: Group, checksum: str, when: str) -> None:
         )
 
 
-def check_batch(group: Group, job: Train, numbers: Array) -> None:
-    """Raise UsageError where the shares of a batch are not the batch that was asked for, each sample in it once.
+def check_copies(copies: Iterable[tuple[str, Sequence[Array]]], when: str) -> None:
+    """Raise UsageError where devices of a worker do not have the same of an array of the state, by its path."""
+    for path, (first, *others) in copies:
+        different = [str(number) for number, each in enumerate(others, 1) if each.tobytes() != first.tobytes()]
+        if different:
+            raise UsageError(
+                f"{path} of device {', '.join(different)} is not that of device 0 {when}",
+                "the engine does not keep the devices alike: nothing was trained",
+            )
+
+
+def check_batch(group: Group, job: Train, batch: Array) -> None:
+    """Raise UsageError where what the workers load of a batch is not the batch that was asked for, each sample in it once.
 
     Args:
-        numbers: of this worker's samples of the first step.
+        batch: numbers of the samples of the first step, as this worker has them.
     """
-    mine = {"share": group.share.number, "count": len(numbers), "first": int(numbers[0]), "last": int(numbers[-1])}
-    shares = {each["share"]: each for each in map(json.loads, group.gathered(json.dumps(mine)))}
-    total = sum(each["count"] for each in shares.values())
-    if total != job.batch or len(shares) != group.share.of:
+    share = group.share
+    mine = share.part(batch)
+    every = [json.loads(each) for each in group.gathered(json.dumps([share.number, len(mine), _sum_of(mine)]))]
+    # Workers of one replica load the same.
+    total = sum({number: count for number, count, _ in every}.values())
+    if total != job.batch:
         raise UsageError(
             f"the workers take {total:,} samples of a step, and a batch of {job.batch:,} was asked for",
             "the engine divides the data otherwise than it was told: nothing was trained",
         )
+    for rank, (number, _, found) in enumerate(every):
+        if found != _sum_of(replace(share, number=number).part(batch)):
+            raise UsageError(
+                f"rank {rank} takes other samples of a step than share {number + 1} of {share.of} of the batch of rank "
+                f"{group.rank}",
+                "the workers go through the data in different orders: nothing was trained",
+            )
+
+
+def _sum_of(numbers: Array) -> int:
+    return zlib.crc32(np.asarray(numbers, np.int64).tobytes())
 
 
 def check_ranks(job: Train) -> Ranks | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,9 +13,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
-from zenplan.errors import FailureKind, ZenplanError
+from zenplan.errors import ZenplanError
 from zenplan.worker.protocol import Ranks, Train
 from zenplan.worker.training.group import GATHERED_BYTES, TOLD_BYTES, Pace, Share, framed, lost, unframed
+from zenplan.worker.training.meeting import met
 from zenplan.worker.training.prepared import Array
 
 REPLICAS, WITHIN = "replicas", "within"
@@ -37,6 +38,10 @@ class JaxGroup:
     mesh: Any
     pace: Pace = field(default_factory=lambda: Pace(by_cpu=True))
 
+    def scope(self) -> AbstractContextManager[Any]:
+        """As of ``Group``."""
+        return nullcontext()
+
     def told(self, text: str) -> str:
         """As of ``Group``."""
         if self.size == 1:
@@ -54,12 +59,11 @@ class JaxGroup:
 
     def held(self, weights: Sequence[Any]) -> tuple[int, int]:
         """As of ``Group``."""
-        here, own = 0, 0
-        for array in weights:
-            shards = array.addressable_shards
-            here += sum({str(each.index): each.data.size for each in shards}.values())
-            own += sum(each.data.size for each in shards if each.replica_id == 0)
-        return here, own
+        shards = [each for array in weights for each in array.addressable_shards]
+        on: Counter[Any] = Counter()
+        for each in shards:
+            on[each.device] += each.data.size
+        return max(on.values(), default=0), sum(each.data.size for each in shards if each.replica_id == 0)
 
     def layout(self, shape: Sequence[int]) -> Any:
         """How an array of the state is laid out: a matrix is divided by its last axis, where that can be; all else is on
@@ -86,6 +90,14 @@ def whole(array: Any) -> Array:
     return np.asarray(multihost_utils.process_allgather(array, tiled=True))
 
 
+def copies(array: Any) -> list[list[Array]]:
+    """Of each part of an array, what devices of this worker have of it."""
+    parts: dict[str, list[Array]] = {}
+    for each in array.addressable_shards:
+        parts.setdefault(str(each.index), []).append(np.asarray(each.data))
+    return list(parts.values())
+
+
 @contextmanager
 def joined(job: Train, ranks: Ranks | None) -> Iterator[JaxGroup]:
     """Within it the workers know each other.
@@ -93,12 +105,14 @@ def joined(job: Train, ranks: Ranks | None) -> Iterator[JaxGroup]:
     Raises:
         ZenplanError: of the kind NO_COLLECTIVES: a worker has not come, or is gone.
     """
-    with met(job.device, ranks, job.workers, job.devices, job.tensor_parallel) as group:
+    with grouped(job.device, ranks, job.workers, job.devices, job.tensor_parallel) as group:
         yield group
 
 
 @contextmanager
-def met(device: str, ranks: Ranks | None, workers: int = 1, devices: int = 1, divided: int = 1) -> Iterator[JaxGroup]:
+def grouped(
+    device: str, ranks: Ranks | None, workers: int = 1, devices: int = 1, divided: int = 1
+) -> Iterator[JaxGroup]:
     """Within it the workers know each other, whatever they are about to do.
 
     Args:
@@ -123,27 +137,14 @@ def met(device: str, ranks: Ranks | None, workers: int = 1, devices: int = 1, di
 
 
 def _meet(ranks: Ranks) -> None:
-    try:
-        jax.distributed.initialize(
-            ranks.address,
-            ranks.size,
-            ranks.rank,
-            initialization_timeout=int(ranks.wait_s),
-            heartbeat_timeout_seconds=_HEARTBEAT_S,
-        )
-    except RuntimeError as error:
-        raise ZenplanError(
-            _not_met(str(error), ranks),
-            "is each started, does its machine reach that address, and is the port free?",
-            kind=FailureKind.NO_COLLECTIVES,
-            type=type(error).__name__,
-        ) from error
-
-
-def _not_met(said: str, ranks: Ranks) -> str:
-    missing = sorted({int(n) for n in re.findall(r"task:(\d+)", said.partition("timed out task")[2])})
-    who = f"rank {', '.join(map(str, missing))}" if missing else "not every one"
-    return f"{who} of {ranks.size} did not come to {ranks.address} within {ranks.wait_s:,.0f} s"
+    met(ranks)
+    jax.distributed.initialize(
+        ranks.address,
+        ranks.size,
+        ranks.rank,
+        initialization_timeout=int(ranks.wait_s),
+        heartbeat_timeout_seconds=_HEARTBEAT_S,
+    )
 
 
 def _group(ranks: Ranks | None, workers: int, devices: int, divided: int) -> JaxGroup:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -12,7 +11,7 @@ from typing import Any, Final
 import torch
 from torch import distributed
 
-from zenplan.errors import FailureKind, UsageError, ZenplanError
+from zenplan.errors import UsageError
 from zenplan.worker.protocol import Ranks, Train
 from zenplan.worker.training.group import (
     GATHERED_BYTES,
@@ -24,6 +23,7 @@ from zenplan.worker.training.group import (
     numbers_of,
     unframed,
 )
+from zenplan.worker.training.meeting import met
 
 # A step, or a checkpoint that rank 0 writes alone, takes less. Who hangs is found sooner, by the parent.
 _PATIENCE: Final = timedelta(minutes=30)
@@ -42,6 +42,10 @@ class TorchGroup:
     share: Share
     control: Any
     pace: Pace = field(default_factory=Pace)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """As of ``Group``."""
+        return nullcontext()
 
     def told(self, text: str) -> str:
         """As of ``Group``."""
@@ -75,12 +79,12 @@ def joined(job: Train, ranks: Ranks) -> Iterator[TorchGroup]:
             "PyTorch trains Keras models in data parallel, and does not divide their matrices",
             "leave out --tensor-parallel, or --backend jax",
         )
-    with met(job.device, ranks) as group:
+    with grouped(job.device, ranks) as group:
         yield group
 
 
 @contextmanager
-def met(device: str, ranks: Ranks, patience: timedelta = _PATIENCE) -> Iterator[TorchGroup]:
+def grouped(device: str, ranks: Ranks, patience: timedelta = _PATIENCE) -> Iterator[TorchGroup]:
     """Within it the workers know each other, whatever they are about to do.
 
     Args:
@@ -91,42 +95,13 @@ def met(device: str, ranks: Ranks, patience: timedelta = _PATIENCE) -> Iterator[
         ZenplanError: of the kind NO_COLLECTIVES: one has not come, or is gone.
     """
     with lost():
-        store = _met(ranks)
+        met(ranks)
+        host, _, port = ranks.address.rpartition(":")
+        wait = timedelta(seconds=ranks.wait_s)
+        store = distributed.TCPStore(host, int(port), ranks.size, ranks.rank == 0, timeout=wait, wait_for_workers=False)
         backend = "nccl" if device == "gpu" else "gloo"
         distributed.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size, timeout=patience)
         control = distributed.new_group(backend="gloo", timeout=patience)
         yield TorchGroup(rank=ranks.rank, size=ranks.size, share=Share(ranks.rank, ranks.size), control=control)
     # Not after an error: what is waited for then may never come.
     distributed.destroy_process_group()
-
-
-def _met(ranks: Ranks) -> Any:
-    """The store at rank 0, once all have come to it."""
-    host, _, port = ranks.address.rpartition(":")
-    wait = timedelta(seconds=ranks.wait_s)
-    first = ranks.rank == 0
-    try:
-        store = distributed.TCPStore(host, int(port), ranks.size, first, timeout=wait, wait_for_workers=False)
-    except (RuntimeError, ValueError) as error:
-        why = "it is taken" if "EADDRINUSE" in str(error) or "in use" in str(error) else "rank 0 is not there"
-        raise ZenplanError(
-            f"the workers cannot meet at {ranks.address}: {why}",
-            "another MASTER_PORT, or start rank 0 first",
-            kind=FailureKind.NO_COLLECTIVES,
-            type=type(error).__name__,
-        ) from error
-    store.set(f"here/{ranks.rank}", socket.gethostname())
-    missing: list[int] = []
-    for rank in range(ranks.size):
-        try:
-            store.wait([f"here/{rank}"], timedelta(seconds=1) if missing else wait)
-        except RuntimeError:
-            missing.append(rank)
-    if missing:
-        raise ZenplanError(
-            f"rank {', '.join(map(str, missing))} of {ranks.size} did not come to {ranks.address} "
-            f"within {ranks.wait_s:,.0f} s",
-            "is it started, and does its machine reach that address?",
-            kind=FailureKind.NO_COLLECTIVES,
-        )
-    return store

@@ -84,9 +84,10 @@ def keras_trainee(job: Train, data: Prepared, events: Events, group: Group = ALO
     Raises:
         UsageError: it cannot be built, or does not go with the data.
     """
-    model = built(job, data, events)
-    length = length_of(model, job, data)
-    parts = _parts(job, data, model)
+    with group.scope():
+        model = built(job, data, events)
+        length = length_of(model, job, data)
+        parts = _parts(job, data, model)
     stepper: Any = stepper_of(parts, group, job.seed)
     if group is not ALONE:
         check_shards(group, job, stepper.weights)
@@ -137,6 +138,12 @@ def stepper_of(parts: Parts, group: Group = ALONE, seed: int = 0) -> Stepper:
         from zenplan.worker.training.steps_torch import TorchStepper
 
         return TorchStepper(parts, group, seed)
+    if group is not ALONE:
+        from zenplan.worker.training.group_tensorflow import MirroredGroup
+        from zenplan.worker.training.steps_mirrored import MirroredStepper
+
+        if isinstance(group, MirroredGroup):
+            return MirroredStepper(parts, group)
     from zenplan.worker.training.steps_tensorflow import TensorFlowStepper
 
     return TensorFlowStepper(parts)

@@ -45,6 +45,12 @@ class Parts:
         found = {f"model/{i:05d}": v for i, v in enumerate(self.model.variables)}
         return found | {f"optimizer/{i:05d}": v for i, v in enumerate(self.optimizer.variables)}
 
+    @property
+    def statistics(self) -> list[Any]:
+        """What layers keep of the batches that they have seen, such as means; frozen weights are not among it."""
+        kept = [v for layer in self.model._flatten_layers() for v in layer._non_trainable_variables]
+        return [v for v in kept if keras.backend.is_float_dtype(v.dtype)]
+
 
 def clipped(parts: Parts, gradients: list[Any], global_norm: Callable[[list[Any]], Any], scale: Any) -> tuple[Any, Any]:
     """Gradients whose norm over all parameters is at most ``clip_norm``, and the norm that it was; None where none is set.

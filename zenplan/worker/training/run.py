@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -32,11 +32,12 @@ from zenplan.worker.protocol import (
 )
 from zenplan.worker.training.agreed import AgreedWishes
 from zenplan.worker.training.checkpoints import Checkpoint, Checkpoints, State, check_model, differences
-from zenplan.worker.training.group import ALONE, Group, check_batch, check_same, introduced
+from zenplan.worker.training.group import ALONE, Group, check_batch, check_copies, check_same, introduced
 from zenplan.worker.training.loop import FINISHED, PATIENCE, UNTIL_LOSS, Diverged, Loop
 from zenplan.worker.training.order import Order
 from zenplan.worker.training.prepared import TEST, TRAIN, VALIDATION, Prepared, Samples
 from zenplan.worker.training.rate import rate_at
+from zenplan.worker.training.stepper import SharedStepper
 from zenplan.worker.training.trainee import Build, Trainee
 from zenplan.worker.training.wishes import Wishes
 
@@ -86,6 +87,7 @@ class Run:
         told: events of before the checkpoint that a parent may not have heard.
         first_checkpoint: that of the beginning; None where the run is resumed.
         hosts: machines that it trains on, where several workers do.
+        own: as of ``SharedStepper.own``, after a step.
     """
 
     job: Train
@@ -99,6 +101,7 @@ class Run:
     first_checkpoint: Checkpointed | None = None
     forgotten: bool = False
     hosts: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     told: tuple[Steps | Metric, ...] = ()
 
     @classmethod
@@ -126,22 +129,14 @@ class Run:
         trainee = build(job, data, events)
         samples = _samples(job, data, trainee.length)
         order = Order(samples=samples[TRAIN].count, batch=job.batch, seed=job.seed)
-        settings, machine = _settings(job, data), _machine(trainee)
-        hosts = () if group.size == 1 else introduced(group, job, _settings(own, data) | machine)
-        if group is not ALONE:
+        machine = _machine(trainee)
+        hosts = _looked_at(group, job, order, _settings(own, data) | _software(machine))
+        if job.several:
             machine |= {"workers": f"{job.workers} of {job.devices} device(s)"}
-            check_batch(group, job, group.share.part(order.numbers(0)))
         if group.rank == 0:
             events.send(trainee.machine)
         say = partial(_say if group.rank == 0 else _say_the_end, events, wishes)
-        state = State(
-            step=0,
-            job=settings,
-            machine=machine,
-            micro_batch=job.micro_batch,
-            variables=trainee.variables,
-        )
-
+        begun: dict[str, Any] = {"job": _settings(job, data), "machine": machine, "variables": trainee.variables}
         loop = Loop(
             job=job,
             trainee=trainee,
@@ -151,7 +146,7 @@ class Run:
             checkpoints=checkpoints,
             wishes=wishes if group.size == 1 else AgreedWishes(wishes, group, say),
             say=say,
-            state=state,
+            state=State(step=0, micro_batch=job.micro_batch, **begun),
             micro_batch=job.micro_batch,
         )
         run = cls(job=job, loop=loop, events=events, start=start, memory=memory, before=before, hosts=hosts)
@@ -184,6 +179,8 @@ class Run:
             reason, diverged_at = DIVERGED, error.step
         peak, how = self._peak()
         path = self._saved_model() if reason in (FINISHED, UNTIL_LOSS, PATIENCE) else ""
+        # None leaves before the model is written: one that is gone would end the others.
+        self.loop.group.gathered("")
         self.loop.say(
             Ended(reason=reason, step=self.loop.saved, diverged_at=diverged_at, peak_bytes=peak, how=how, model=path)
         )
@@ -241,6 +238,10 @@ class Run:
         if loop.group.size > 1:
             check_same(loop.group, begun, "at the beginning")
             check_same(loop.group, self._checksum(), "after a step")
+        if loop.group is not ALONE:
+            shared = cast(SharedStepper, loop.stepper)
+            check_copies(shared.copies(), "after a step")
+            self.own = tuple(shared.own())
         for part in (VALIDATION, TEST):
             if part in loop.samples:
                 count = loop.micro_batch * loop.group.share.at_once
@@ -275,6 +276,7 @@ class Run:
             samples=loop.order.samples,
             tokens_per_sample=loop.samples[TRAIN].length or None,
             hosts=self.hosts,
+            own=self.own,
         )
 
     def _rehearsed(self, wanted: Rehearsal) -> Rehearsed:
@@ -331,7 +333,7 @@ class Run:
                     raise _too_large(self.loop.micro_batch) from error
             # Out of the handler nothing refers to what the step had made.
             before = self.loop.micro_batch
-            self.loop.micro_batch = _smaller(self.job.batch, before)
+            self.loop.micro_batch = _smaller(self.job.batch // self.job.replicas, before)
             self.memory.give_back()
             self.restore()
             self.loop.say(
@@ -427,6 +429,20 @@ def _settings(job: Train, data: Prepared) -> dict[str, str]:
     return settings | ({} if job.optimizer.schedule == "constant" else {"steps": str(job.steps)})
 
 
+def _looked_at(group: Group, job: Train, order: Order, settings: Mapping[str, str]) -> tuple[str, ...]:
+    """Machines of several workers, which are about to do the same, each with its share of a batch."""
+    if group is ALONE:
+        return ()
+    hosts = introduced(group, job, settings) if group.size > 1 else ()
+    check_batch(group, job, order.numbers(0))
+    return hosts
+
+
+def _software(machine: Mapping[str, str]) -> dict[str, str]:
+    """What of a machine must be the same where several train together: threads and devices may differ."""
+    return {name: value for name, value in machine.items() if name not in ("threads", "device")}
+
+
 def _machine(trainee: Trainee) -> dict[str, str]:
     """What of the machine and its software does."""
     found = trainee.machine
@@ -441,7 +457,7 @@ def _machine(trainee: Trainee) -> dict[str, str]:
 
 
 def _smaller(batch: int, micro_batch: int) -> int:
-    """The largest divisor of the batch that is at most half the micro-batch."""
+    """The largest divisor of a replica's batch that is at most half the micro-batch."""
     if micro_batch == 1:
         raise ZenplanError(
             "memory is not enough for a micro-batch of 1",

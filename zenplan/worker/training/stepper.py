@@ -60,6 +60,17 @@ class Stepper(Protocol):
         """Put the state into the model's own variables, from which it is saved."""
 
 
+class SharedStepper(Stepper, Protocol):
+    """A way to train a model of which there are several replicas."""
+
+    def copies(self) -> Iterator[tuple[str, Sequence[Array]]]:
+        """Arrays of the state that are to be the same on several devices of this worker, by path, each's."""
+
+    def own(self) -> Sequence[str]:
+        """Paths of what each replica has been found to keep for itself, such as means of its part of a batch: ``read`` gives
+        the mean of all."""
+
+
 def halves(x: Any, y: Array, micro_batch: int) -> list[tuple[Any, Array]]:
     """A batch as its micro-batches."""
     if len(y) == micro_batch:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from zenplan.worker.training.group import ALONE, Group
-from zenplan.worker.training.group_jax import JaxGroup, whole
+from zenplan.worker.training.group_jax import JaxGroup, copies, whole
 from zenplan.worker.training.parts import Parts, clipped
 from zenplan.worker.training.prepared import Array
 from zenplan.worker.training.stepper import Done, plain, restored
@@ -107,6 +107,16 @@ class JaxStepper:
         for variable in self.parts.variables.values():
             value = values[id(variable)]
             variable._value = value if self._over is None else jnp.array(whole(value))
+
+    def copies(self) -> Iterator[tuple[str, Sequence[Array]]]:
+        """As of ``Stepper``."""
+        values = self._values()
+        for variable in self.parts.variables.values():
+            yield from ((str(variable.path), each) for each in copies(values[id(variable)]))
+
+    def own(self) -> Sequence[str]:
+        """As of ``Stepper``: one program has the whole batch."""
+        return ()
 
     def _values(self) -> dict[int, Any]:
         model, optimizer = self.parts.model, self.parts.optimizer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -24,22 +24,22 @@ class TensorFlowStepper:
         self.parts = parts
         self._trained = list(parts.model.trainable_variables)
         self._tensors = [v.value for v in self._trained]
-        traced = {"jit_compile": parts.compiled, "autograph": False}
-        self._whole: Any = tf.function(self._one, **traced)
+        self._whole = self._traced(self._one)
         # One program for all micro-batches: the first one's gradients are added to zeros.
-        self._add: Any = tf.function(self._added, **traced)
-        self._apply: Any = tf.function(self._applied, **traced)
-        self._evaluate: Any = tf.function(self._sums, **traced)
+        self._begin = self._traced(self._zeros)
+        self._add = self._traced(self._added)
+        self._apply = self._traced(self._applied)
+        self._evaluate = self._traced(self._sums)
 
     def step(self, micro_batches: Sequence[tuple[Any, Any]], rate: float) -> Done:
         """As of ``Stepper``."""
         lr = tf.constant(rate, tf.float32)
         if len(micro_batches) == 1:
-            loss, norm = self._whole(*_tensors(micro_batches[0]), lr)
+            loss, norm = self._whole(*self._placed(micro_batches[0]), lr)
             return Done(loss, norm)
-        sums: Any = [tf.zeros_like(t) for t in self._tensors], tf.zeros(())
+        sums = self._begin()
         for each in micro_batches:
-            sums = self._add(*_tensors(each), sums)
+            sums = self._add(*self._placed(each), sums)
         loss, norm = self._apply(sums, lr, tf.constant(len(micro_batches), tf.float32))
         return Done(loss, norm)
 
@@ -58,7 +58,7 @@ class TensorFlowStepper:
 
     def evaluate(self, x: Any, y: Array, weights: Array) -> Any:
         """As of ``Stepper``."""
-        return self._evaluate(*_tensors((x, y)), tf.constant(weights))
+        return self._evaluate(*self._placed((x, y, weights)))
 
     def read(self) -> Iterator[tuple[str, Array]]:
         """As of ``Stepper``."""
@@ -73,7 +73,28 @@ class TensorFlowStepper:
     def settle(self) -> None:
         """As of ``Stepper``."""
 
+    def copies(self) -> Iterator[tuple[str, Sequence[Array]]]:
+        """As of ``Stepper``."""
+        yield from ()
+
+    def own(self) -> Sequence[str]:
+        """As of ``Stepper``."""
+        return ()
+
     # --- what is traced
+
+    def _traced(self, function: Callable[..., Any]) -> Any:
+        return tf.function(function, jit_compile=self.parts.compiled, autograph=False)
+
+    def _placed(self, batch: tuple[Any, ...]) -> Any:
+        return keras.tree.map_structure(tf.constant, batch)
+
+    def _of_all(self, gradients: list[Any], loss: Any) -> tuple[list[Any], Any]:
+        """Means over the devices."""
+        return gradients, loss
+
+    def _zeros(self) -> Any:
+        return [tf.zeros_like(t) for t in self._tensors], tf.zeros(())
 
     def _gradients(self, x: Any, y: Any) -> Any:
         parts = self.parts
@@ -100,6 +121,7 @@ class TensorFlowStepper:
 
     def _changed(self, gradients: Any, loss: Any, rate: Any) -> Any:
         parts = self.parts
+        gradients, loss = self._of_all(gradients, loss)
         parts.rate.value.assign(rate)
         scale = parts.optimizer.dynamic_scale.value if parts.scaled else 1.0
         gradients, norm = clipped(parts, gradients, tf.linalg.global_norm, scale)
@@ -108,7 +130,3 @@ class TensorFlowStepper:
 
     def _sums(self, x: Any, y: Any, weights: Any) -> Any:
         return self.parts.loss.sums(y, self.parts.call(x, training=False), weights)
-
-
-def _tensors(pair: tuple[Any, Array]) -> Any:
-    return keras.tree.map_structure(tf.constant, pair)

@@ -31,6 +31,8 @@ class TorchStepper:
         self.parts = parts
         self.group, self.seed = group, seed
         self._shared: Any = None
+        self._own: set[str] = set()
+        self._alike = True
         self.device = torch.device(keras.src.backend.torch.core.get_device())
         self.on_gpu = self.device.type == "cuda"
         self.ahead = self.on_gpu
@@ -49,6 +51,7 @@ class TorchStepper:
             tensor.grad = None
         count = len(micro_batches)
         self._begin_together(micro_batches[0])
+        self._alike = False
         loss: Any = None
         for number, (x, y) in enumerate(micro_batches, 1):
             with nullcontext() if self._shared is None or number == count else self._shared.no_sync():
@@ -85,6 +88,7 @@ class TorchStepper:
 
     def evaluate(self, x: Any, y: Array, weights: Array) -> Any:
         """As of ``Stepper``."""
+        self._make_alike()
         with torch.no_grad():
             predicted = self.parts.call(self._moved(x), training=False)
             return self._sum(self.parts.loss.sums(self._moved(y), predicted, self._moved(weights)))
@@ -115,6 +119,14 @@ class TorchStepper:
 
     def settle(self) -> None:
         """As of ``Stepper``."""
+
+    def copies(self) -> Iterator[tuple[str, Sequence[Array]]]:
+        """As of ``Stepper``: a worker has one device."""
+        yield from ()
+
+    def own(self) -> Sequence[str]:
+        """As of ``Stepper``."""
+        return tuple(sorted(self._own))
 
     def _loss(self, x: Any, y: Any) -> Any:
         model = self.parts.model
@@ -172,13 +184,19 @@ class TorchStepper:
         return loss if self.group.size == 1 else self._sum(loss.clone()) / self.group.size
 
     def _make_alike(self) -> None:
-        """Means of batches, which layers keep and each worker has its own of, become those of all."""
-        if self.group.size == 1:
+        """What layers keep of the batches, and each worker has its own of, becomes the mean of all."""
+        if self.group.size == 1 or self._alike:
             return
-        for variable in self.parts.model.non_trainable_variables:
+        for variable in self.parts.statistics:
             value = variable.value.detach()
-            if value.is_floating_point():
-                value.copy_(self._sum(value.clone()) / self.group.size)
+            first = value.clone()
+            distributed.broadcast(first, 0)
+            # What is the same everywhere stays as it is to the bit.
+            apart = self._sum(value - first)
+            if apart.any():
+                self._own.add(str(variable.path))
+                value.copy_(first + apart / self.group.size)
+        self._alike = True
 
     def _moved(self, nested: Any) -> Any:
         return keras.tree.map_structure(self._on_device, nested)

@@ -35,6 +35,11 @@ def joined(job: Train, events: Events) -> Iterator[Group]:
 
         with group_torch.joined(job, ranks) as workers, workers.pace.told(workers.rank, events):
             yield workers
+    elif backend == "tensorflow":
+        from zenplan.worker.training import group_tensorflow
+
+        with group_tensorflow.joined(job, ranks) as mirrored, mirrored.pace.told(mirrored.rank, events):
+            yield mirrored
     else:
         raise UsageError(
             f"Keras on {backend} does not train on {job.workers} workers of {job.devices} devices here",

@@ -39,8 +39,9 @@ class Wishes:
     _terminated: list[bool] = field(default_factory=list)
 
     def listen(self) -> None:
-        """From here on SIGTERM is a wish."""
-        signal.signal(signal.SIGTERM, self._terminate)
+        """From here on SIGTERM is a wish, and so is SIGINT, which some launchers send to every process."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._terminate)
 
     def begin(self) -> None:
         """From here on there is something to save when the parent is gone."""

@@ -1,0 +1,319 @@
+"""How far predicted scaling is from published runs of one configuration on several counts of devices.
+
+    python benchmarks/scaling_published.py            publishers left out of the fits that predict their series
+    python benchmarks/scaling_published.py --quick    the shipped coefficients only
+    python benchmarks/scaling_published.py --rows     every series, count by count
+    python benchmarks/scaling_published.py --readme   also write the figures into docs/scaling.md
+
+Efficiency is the speed of one device over that at the smallest count of the series. An error is in points: percentage
+points of efficiency, predicted less published. A weak series has the same batch for each device, a strong one the same in
+all. The series are those of ``scaling.csv`` and all that the other tables have. Each publisher weighs the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from statistics import mean, median
+
+import readme
+from tables import PUBLISHED, paths, published
+
+from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.backtesting.runs import Run, predicted_speeds, runs_of
+from zenplan.domain.fit.coefficients import Coefficients
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.measured.run import BY_NAME
+from zenplan.fitting.fit import fitted_to
+from zenplan.fitting.prior import STAGES, start
+from zenplan.fitting.published import published_runs, publisher_of, rows_of
+
+Cells = Mapping[str, str]
+
+# The largest count with this efficiency or more is how many devices still work for their money.
+EFFICIENT = 0.8
+# What the median of points is held to.
+BAR = 8.0
+LARGE = 512
+_TABLES = ("language_models.csv", "small_transformers.csv", "other_models.csv")
+# What differs between the rows of a series.
+_APART = frozenset(
+    (
+        *("id", "devices", "nodes", "node_devices", "network_gbit_per_s_per_device", "global_batch", "dp"),
+        *("licence", "confidence", "read", "note", "tokens_per_s_per_device", "samples_per_s_per_device"),
+    )
+)
+# Its series differ in what no column of that table has, and stand in ``scaling.csv``.
+_ELSEWHERE = "InternLM/InternEvo"
+# A series has at least this many times as many devices at its end.
+_LONG = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Rows of one configuration, from the smallest count of devices on; several of a count stand together."""
+
+    name: str
+    publisher: str
+    kind: str
+    rows: tuple[Cells, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A series with its efficiencies, one for each count of devices; that of the smallest is 1."""
+
+    series: Series
+    devices: tuple[int, ...]
+    published: tuple[float, ...]
+    predicted: tuple[float, ...]
+    across: bool
+    language: bool
+
+    @property
+    def points(self) -> list[float]:
+        """Predicted less published, in percentage points, of each count but the smallest."""
+        pairs = zip(self.predicted[1:], self.published[1:], strict=True)
+        return [100.0 * (guess - real) for guess, real in pairs]
+
+    @property
+    def workers(self) -> tuple[int, int]:
+        """The efficient number of devices, published and predicted, of the counts there are."""
+        return _efficient(self.devices, self.published), _efficient(self.devices, self.predicted)
+
+
+def _efficient(devices: Sequence[int], efficiencies: Sequence[float]) -> int:
+    return max(n for n, share in zip(devices, efficiencies, strict=True) if share >= EFFICIENT)
+
+
+# --- the series
+
+
+def all_series() -> list[Series]:
+    """Those of ``scaling.csv``, of the other tables of runs, and of MLPerf's results."""
+    own = [_series(name, group) for name, group in _grouped(_rows("scaling.csv"), lambda r: r["series"]).items()]
+    found = [s for table in _TABLES for s in _of_table(_rows(table))]
+    return [*own, *found, *_of_mlperf()]
+
+
+def _rows(table: str) -> list[Cells]:
+    return rows_of(PUBLISHED / table)
+
+
+def _grouped(rows: Iterable[Cells], key: Callable[[Cells], Hashable]) -> dict[Hashable, list[Cells]]:
+    groups: dict[Hashable, list[Cells]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def _of_table(rows: Sequence[Cells]) -> Iterator[Series]:
+    """Rows that differ in their devices alone: with the same batch for each (weak) or in all (strong)."""
+    known = [row for row in rows if row["devices"] and row["global_batch"] and _ELSEWHERE not in row["source"]]
+
+    def weak(row: Cells) -> Hashable:
+        return _configuration(row), int(row["global_batch"]) / int(row["devices"])
+
+    def strong(row: Cells) -> Hashable:
+        return _configuration(row), row["global_batch"]
+
+    for key in (weak, strong):
+        for group in _grouped(known, key).values():
+            counts = {int(row["devices"]) for row in group}
+            if max(counts) >= _LONG * min(counts):
+                yield _series(f"{group[0]['source']} {group[0]['model']}", group)
+
+
+def _configuration(row: Cells) -> Hashable:
+    return tuple((name, text) for name, text in row.items() if name not in _APART)
+
+
+def _of_mlperf() -> Iterator[Series]:
+    """Results of one submitter at one batch. Those that stand again in a later round count once."""
+    results = {row["id"]: row for row in published("mlperf_runs.csv")}
+    rows = [{**row, "publisher": results[row["id"]]["submitter"]} for row in _rows("mlperf_throughput.csv")]
+    columns = ("publisher", "model", "accelerator", "precision", "source", "framework", "global_batch")
+    seen = set()
+    for group in _grouped(rows, lambda row: tuple(row[name] for name in columns)).values():
+        counts = {int(row["devices"]) for row in group}
+        speeds = frozenset((row["devices"], row["samples_per_s_per_device"]) for row in group)
+        if max(counts) >= _LONG * min(counts) and speeds not in seen:
+            seen.add(speeds)
+            yield _series(f"MLPerf {group[0]['source'][-4:]} {group[0]['model']}", group)
+
+
+def _series(name: Hashable, rows: Sequence[Cells]) -> Series:
+    ordered = tuple(sorted(rows, key=lambda row: int(row["devices"])))
+    batches = {row["global_batch"] for row in ordered}
+    return Series(
+        name=str(name),
+        publisher=ordered[0]["publisher"] or publisher_of(ordered[0]["source"], PUBLISHED),
+        kind="strong" if len(batches) == 1 else "weak",
+        rows=ordered,
+    )
+
+
+# --- the coefficients, without a publisher
+
+
+@cache
+def _fitted_runs() -> Mapping[str, Sequence[Run]]:
+    """The runs that a fit sees, by stage."""
+    return {stage.tables[0]: published_runs(paths(stage.tables), start()) for stage in STAGES}
+
+
+def coefficients_without(publisher: str) -> Coefficients:
+    """Fitted to all runs but this publisher's; the shipped ones where it has none."""
+    found = _fitted_runs()
+    if not any(run.measured.publisher == publisher for runs in found.values() for run in runs):
+        return read_coefficients()
+    fitted = start()
+    for stage in STAGES:
+        kept = [run for run in found[stage.tables[0]] if run.measured.publisher != publisher]
+        fitted = fitted_to(kept, stage, fitted)
+    return fitted
+
+
+# --- the scores
+
+
+def score(some: Sequence[Series], coefficients: Coefficients) -> list[Scored]:
+    """Series predicted under some coefficients. A count that cannot be predicted is left out."""
+    rows = [row for series in some for row in series.rows]
+    made = list(runs_of(rows, Catalogue(accelerators=read_accelerators()), coefficients))
+    runs = [run for run in made if isinstance(run, Run)]
+    speeds = iter(predicted_speeds(runs))
+    each = iter([(run, next(speeds)[1]) if isinstance(run, Run) else None for run in made])
+    found = (_scored(series, [next(each) for _ in series.rows]) for series in some)
+    return [scored for scored in found if scored is not None]
+
+
+def _scored(series: Series, made: Sequence[tuple[Run, float] | None]) -> Scored | None:
+    counts: dict[int, list[tuple[Run, float]]] = {}
+    for pair in filter(None, made):
+        counts.setdefault(pair[0].devices, []).append(pair)
+    if len(counts) < 2:
+        return None
+    real = [mean(run.tokens_per_s for run, _ in pairs) for pairs in counts.values()]
+    guessed = [mean(speed for _, speed in pairs) for pairs in counts.values()]
+    last = next(reversed(counts.values()))[0][0]
+    return Scored(
+        series=series,
+        devices=tuple(counts),
+        published=tuple(speed / real[0] for speed in real),
+        predicted=tuple(speed / guessed[0] for speed in guessed),
+        across=last.devices > last.cluster.linked_devices,
+        language=last.measured.family not in BY_NAME,
+    )
+
+
+def _score_of(name: str) -> list[Scored]:
+    return score([s for s in all_series() if s.publisher == name], coefficients_without(name))
+
+
+def left_out(some: Sequence[Series]) -> list[Scored]:
+    """Each series under coefficients that its publisher's runs have not been fitted to."""
+    names = sorted({series.publisher for series in some})
+    _fitted_runs()
+    with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:
+        return [scored for group in pool.map(_score_of, names) for scored in group]
+
+
+# --- the tables
+
+_HEAD = ("series", "publishers", "counts", "median points", "bias", f"within {BAR:.0f}", "efficient number", "the same")
+
+
+def _cells(title: str, some: Sequence[Scored]) -> list[str]:
+    """A row under ``_HEAD``; each publisher weighs the same, and of one each series does."""
+    makers: dict[str, list[Scored]] = {}
+    for one in some:
+        makers.setdefault(one.series.publisher, []).append(one)
+
+    def over(of: Callable[[Scored], float]) -> list[float]:
+        return [mean(of(one) for one in group) for group in makers.values()]
+
+    sizes = [median(abs(p) for one in group for p in one.points) for group in makers.values()]
+    near = over(lambda one: mean(abs(p) <= BAR for p in one.points))
+    drop = [one for one in some if one.workers[0] < one.devices[-1]]
+    ratio = f"{median(one.workers[1] / one.workers[0] for one in drop):.1f} ×" if drop else ""
+    return [
+        title,
+        str(len(some)),
+        str(len(makers)),
+        str(sum(len(one.points) for one in some)),
+        f"{median(sizes):.1f}",
+        f"{mean(over(lambda one: mean(one.points))):+.1f}",
+        f"{100 * mean(near):.0f} %",
+        ratio,
+        f"{100 * mean(over(lambda one: one.workers[0] == one.workers[1])):.0f} %",
+    ]
+
+
+def _table(title: str, rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {title} | " + " | ".join(_HEAD) + " |", "|---|" + "---:|" * len(_HEAD)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+_KINDS: Mapping[str, Callable[[Scored], bool]] = {
+    "weak: the same batch for each device": lambda one: one.series.kind == "weak",
+    "strong: the same batch in all": lambda one: one.series.kind == "strong",
+    "language models": lambda one: one.language,
+    "other families": lambda one: not one.language,
+    "within a node, or one link": lambda one: not one.across,
+    "over a network": lambda one: one.across,
+    f"to {LARGE} devices or more": lambda one: one.devices[-1] >= LARGE,
+    "MLPerf Training": lambda one: one.series.name.startswith("MLPerf"),
+    f"published efficiency falls below {EFFICIENT:.0%}".replace("%", " %"): lambda one: one.published[-1] < EFFICIENT,
+}
+
+
+def report(found: Sequence[Scored]) -> str:
+    """The tables, as markdown: of all, by kind, by publisher."""
+    kinds = [(title, [one for one in found if has(one)]) for title, has in _KINDS.items()]
+    makers = sorted({one.series.publisher for one in found})
+    by_maker = [(name, [one for one in found if one.series.publisher == name]) for name in makers]
+    alike = [abs(points) for one in found for points in one.points]
+    return "\n\n".join(
+        (
+            _table("publishers left out", [_cells("**all**", found), *(_cells(t, some) for t, some in kinds if some)]),
+            f"Of all {len(alike)} counts alike, whoever published them, the median is {median(alike):.1f} points.",
+            _table("publisher", [_cells(name, some) for name, some in by_maker]),
+        )
+    )
+
+
+def show(found: Sequence[Scored]) -> Iterator[str]:
+    """Every series, the farthest off first: devices, published and predicted efficiency."""
+    for one in sorted(found, key=lambda one: -max(abs(p) for p in one.points)):
+        counts = zip(one.devices[1:], one.published[1:], one.predicted[1:], strict=True)
+        said = " ".join(f"{n}: {real:.2f} {guess:.2f}" for n, real, guess in counts)
+        yield f"{one.series.publisher}, {one.series.name}, {one.series.kind} from {one.devices[0]}: {said}"
+
+
+def main() -> None:
+    """Score, print, and write into the documents when asked."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="the shipped coefficients, fitted to these publishers too")
+    parser.add_argument("--rows", action="store_true", help="print every series")
+    parser.add_argument("--readme", action="store_true", help="write the figures into docs/scaling.md")
+    arguments = parser.parse_args()
+    if arguments.quick and arguments.readme:
+        parser.error("--quick has no figures on what was left out, which the document is about")
+    some = all_series()
+    found = score(some, read_coefficients()) if arguments.quick else left_out(some)
+    if arguments.rows:
+        print("\n".join(show(found)))
+    text = report(found)
+    print(text)
+    if arguments.readme:
+        readme.write("scaling", text)
+
+
+if __name__ == "__main__":
+    main()

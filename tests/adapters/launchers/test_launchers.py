@@ -1,0 +1,359 @@
+"""Every launcher keeps the contract; its files, read back as the system reads them, are the job and nothing more."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import yaml
+
+from zenplan.adapters.launchers.dstack import Dstack
+from zenplan.adapters.launchers.kinetic import Kinetic
+from zenplan.adapters.launchers.kubernetes import Kubernetes
+from zenplan.adapters.launchers.ray import Ray
+from zenplan.adapters.launchers.skypilot import SkyPilot
+from zenplan.adapters.launchers.slurm import Slurm
+from zenplan.domain.launch.job import LaunchJob
+from zenplan.errors import DataError, UnknownName, UsageError
+from zenplan.plugins import load_plugins
+from zenplan.testing import LauncherContract, jobs
+from zenplan.testing.launchers import ODD
+
+SHARED = {"shared": "/shared", "volume": "claim"}
+
+
+def node_line(line: str) -> dict[str, Any]:
+    """What a shell makes of the line that starts a node's ranks."""
+    words = shlex.split(line)
+    assert words[:3] == ["exec", "bash", "node.sh"]
+    return {"command": words[6:], "nodes": int(words[3]), "deadline_s": float(words[5])}
+
+
+def kubernetes_job(files: Mapping[str, str]) -> dict[str, Any]:
+    return next(each for each in yaml.safe_load_all(files["job.yaml"]) if each["kind"] == "Job")
+
+
+def kubelet(text: str) -> str:
+    """What the kubelet makes of a text: one dollar of two, a value of ``$(NAME)``, of which there is none here."""
+    return re.sub(r"\$\$|\$\((\w+)\)", lambda found: f"VALUE {found[1]}" if found[1] else "$", text)
+
+
+def of_kubernetes(files: Mapping[str, str]) -> dict[str, Any]:
+    job = kubernetes_job(files)["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    found = node_line(kubelet(container["command"][2]).splitlines()[-1])
+    assert (job["completions"], job["parallelism"]) == (found["nodes"],) * 2
+    assert job["activeDeadlineSeconds"] == found["deadline_s"]
+    return {**found, "environment": {e["name"]: kubelet(e["value"]) for e in container["env"]}}
+
+
+def of_skypilot(files: Mapping[str, str]) -> dict[str, Any]:
+    task = yaml.safe_load(files["task.yaml"])
+    assert task["num_nodes"] == node_line(task["run"].splitlines()[-1])["nodes"]
+    return {**node_line(task["run"].splitlines()[-1]), "environment": task["envs"]}
+
+
+def of_dstack(files: Mapping[str, str]) -> dict[str, Any]:
+    task = yaml.safe_load(files["task.dstack.yml"])
+    found = node_line(task["commands"][-1])
+    assert (task["nodes"], task["max_duration"]) == (found["nodes"], f"{found['deadline_s']:.0f}s")
+    return {**found, "environment": dict(each.split("=", 1) for each in task["env"])}
+
+
+def of_json(files: Mapping[str, str]) -> dict[str, Any]:
+    told = json.loads(files["job.json"])
+    return {name: told[name] for name in ("command", "environment", "nodes", "deadline_s") if name in told}
+
+
+class TestSlurm(LauncherContract):
+    launcher = Slurm()
+
+
+class TestKubernetes(LauncherContract):
+    launcher = Kubernetes()
+    needs: ClassVar = SHARED
+    parse = staticmethod(of_kubernetes)
+
+
+class TestSkyPilot(LauncherContract):
+    launcher = SkyPilot()
+    needs: ClassVar = {"shared": "/shared", "volume": "s3://bucket"}
+    parse = staticmethod(of_skypilot)
+
+
+class TestDstack(LauncherContract):
+    launcher = Dstack()
+    # '${' of the odd text is a shell's, and not dstack's own '${{'.
+    needs: ClassVar = SHARED
+    parse = staticmethod(of_dstack)
+
+
+class TestRay(LauncherContract):
+    launcher = Ray()
+    needs: ClassVar = SHARED
+    parse = staticmethod(of_json)
+
+
+class TestKinetic(LauncherContract):
+    launcher = Kinetic()
+    needs: ClassVar = {"shared": "/shared", "volume": "gs://bucket/data", "run_folder": "/root/run"}
+    refused = ("two nodes", "spot", "processors")
+    parse = staticmethod(of_json)
+
+
+def job(what: str = "two nodes", **changes: Any) -> LaunchJob:
+    return replace(jobs()[what], **{**SHARED, **changes})
+
+
+# --- Slurm: the script is run, with srun and scontrol that only say what they were given
+
+SRUN = """#!/usr/bin/env python3
+import json, os, subprocess, sys
+words = sys.argv[1:]
+inner = words[words.index("bash"):]
+codes = []
+for rank in range(int(os.environ["SLURM_NTASKS"])):
+    local = rank % int(os.environ["PER_NODE"])
+    env = {**os.environ, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(local)}
+    codes.append(subprocess.run(inner, env=env).returncode)
+sys.exit(max(codes))
+"""
+ZENPLAN = """#!/usr/bin/env python3
+import json, os, sys
+if sys.argv[1:] == ["--version"]:
+    print(os.environ.get("FAKE_VERSION", "zenplan 0.1.0"))
+    sys.exit()
+names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "ODD")
+with open("told.jsonl", "a") as file:
+    file.write(json.dumps({"argv": sys.argv[1:], **{n: os.environ[n] for n in names}}) + "\\n")
+sys.exit(int(os.environ.get("FAKE_CODE", "0")))
+"""
+SCONTROL = '#!/bin/sh\nif [ "$1" = show ]; then echo node1; echo node2; else echo "$@" >> requeued; fi\n'
+
+
+def run_slurm(folder: Path, found: LaunchJob, **more: str) -> subprocess.CompletedProcess[str]:
+    (folder / "bin").mkdir(exist_ok=True)
+    for name, text in {"srun": SRUN, "zenplan": ZENPLAN, "scontrol": SCONTROL}.items():
+        (folder / "bin" / name).write_text(text, encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
+    (folder / "job.sh").write_text(Slurm().write(found)["job.sh"], encoding="utf-8")
+    environment = {
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "SLURM_SUBMIT_DIR": str(folder),
+        "SLURM_JOB_NODELIST": "node[1-2]",
+        "SLURM_JOB_ID": "7",
+        "SLURM_NTASKS": str(found.ranks),
+        "PER_NODE": str(found.node_ranks),
+        **more,
+    }
+    return subprocess.run(
+        ["bash", "job.sh"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def told(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "told.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_slurm_starts_each_rank_with_its_rendezvous(tmp_path: Path) -> None:
+    found = job(node_ranks=2)
+    done = run_slurm(tmp_path, found)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = told(tmp_path)
+    assert [(x["RANK"], x["LOCAL_RANK"], x["WORLD_SIZE"]) for x in lines] == [
+        ("0", "0", "4"),
+        ("1", "1", "4"),
+        ("2", "0", "4"),
+        ("3", "1", "4"),
+    ]
+    assert {(x["MASTER_ADDR"], x["MASTER_PORT"], x["ODD"]) for x in lines} == {("node1", "20007", ODD)}
+    assert all(x["argv"] == list(found.command[1:]) for x in lines)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_slurm_asks_for_what_the_plan_has() -> None:
+    text = Slurm().write(job(options={"partition": "gpu", "cpus-per-task": "8"}))["job.sh"]
+    asked = {line.removeprefix("#SBATCH ") for line in text.splitlines() if line.startswith("#SBATCH")}
+    assert asked >= {"--nodes=2", "--ntasks-per-node=8", "--gpus-per-node=8", "--partition=gpu", "--no-requeue"}
+    # Ten hours of the plan, and the time in which a system lets zenplan end it.
+    assert "--time=10:10:00" in asked
+    assert "--requeue" in Slurm().write(job("spot"))["job.sh"]
+    assert "gpus" not in Slurm().write(job("processors"))["job.sh"]
+    for options in ({"nodes": "3"}, {"comment": "two words"}, {"mail-user": "a\\b"}, {"x y": "1"}):
+        with pytest.raises(UsageError):
+            Slurm().write(job(options=options))
+
+
+def test_slurm_begins_again_where_a_machine_was_taken_and_only_then(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    found = job("spot", node_ranks=1, run_folder=str(run))
+    (run / "status.json").write_text('{\n  "state": "failed"\n}\n', encoding="utf-8")
+    assert run_slurm(tmp_path, found, FAKE_CODE="1").returncode == 1
+    assert not (tmp_path / "requeued").exists()
+    (run / "status.json").write_text('{\n  "state": "preempted"\n}\n', encoding="utf-8")
+    assert run_slurm(tmp_path, found, FAKE_CODE="75").returncode == 75
+    assert (tmp_path / "requeued").read_text(encoding="utf-8") == "requeue 7\n"
+    run_slurm(tmp_path, found, FAKE_CODE="75", SLURM_RESTART_COUNT="3")
+    assert (tmp_path / "requeued").read_text(encoding="utf-8") == "requeue 7\n"
+
+
+def test_slurm_refuses_nodes_of_another_version(tmp_path: Path) -> None:
+    done = run_slurm(tmp_path, job(node_ranks=1), FAKE_VERSION="zenplan 0.0.9")
+    assert done.returncode == 2
+    assert "zenplan 0.0.9, not zenplan 0.1.0" in done.stderr
+    assert not (tmp_path / "told.jsonl").exists()
+
+
+# --- the ranks of a node
+
+RANK = """
+import json, os, signal, sys, time
+def end(*_):
+    print("ended", os.environ["RANK"], flush=True)
+    sys.exit(143)
+signal.signal(signal.SIGTERM, end)
+names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+print(json.dumps({n: os.environ[n] for n in names}), flush=True)
+code, rank = int(sys.argv[1]), os.environ["LOCAL_RANK"]
+if rank == "1" and code != 143:
+    time.sleep(0.3)
+    sys.exit(code)
+time.sleep(30 if code else 0)
+"""
+
+
+def run_node(folder: Path, *, code: int, most_s: int = 60, signal_s: float | None = None) -> tuple[int, str]:
+    (folder / "node.sh").write_text(Ray().write(job())["node.sh"], encoding="utf-8")
+    (folder / "rank.py").write_text(RANK, encoding="utf-8")
+    environment = {"PATH": os.environ["PATH"], "NODE_RANK": "1", "MASTER_ADDR": "first", "MASTER_PORT": "29500"}
+    words = ["bash", "node.sh", "2", "2", str(most_s), "python3", "rank.py", str(code)]
+    with subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        if signal_s is not None:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.terminate()
+        out, _ = process.communicate(timeout=60)
+    return process.returncode, out
+
+
+def test_a_node_starts_its_ranks(tmp_path: Path) -> None:
+    code, out = run_node(tmp_path, code=0)
+    found = sorted((json.loads(line) for line in out.splitlines()), key=lambda x: str(x["RANK"]))
+    assert code == 0
+    assert [(x["RANK"], x["LOCAL_RANK"], x["WORLD_SIZE"]) for x in found] == [("2", "0", "4"), ("3", "1", "4")]
+    assert {(x["MASTER_ADDR"], x["MASTER_PORT"]) for x in found} == {("first", "29500")}
+
+
+def test_where_one_rank_ends_badly_all_end_with_its_code(tmp_path: Path) -> None:
+    code, out = run_node(tmp_path, code=9)
+    assert code == 9
+    assert "ended 2" in out
+
+
+def test_a_node_ends_once_its_time_is_over(tmp_path: Path) -> None:
+    code, out = run_node(tmp_path, code=143, most_s=2)
+    assert code == 143
+    assert "ended" in out
+
+
+# --- what stands in the files
+
+
+def test_kubernetes() -> None:
+    spec = kubernetes_job(Kubernetes().write(job("spot", options={"node-selector": "a/b=c", "namespace": "ml"})))
+    assert spec["metadata"]["namespace"] == "ml"
+    pod = spec["spec"]["template"]["spec"]
+    assert spec["spec"]["completionMode"] == "Indexed"
+    assert spec["spec"]["backoffLimit"] == 6
+    assert pod["subdomain"] == spec["metadata"]["name"] == "run-7b"
+    assert pod["nodeSelector"] == {"a/b": "c"}
+    assert pod["restartPolicy"] == "Never"
+    (container,) = pod["containers"]
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": 8}
+    assert "MASTER_ADDR=run-7b-0.run-7b" in container["command"][2]
+    kinds = {each["kind"]: each for each in yaml.safe_load_all(Kubernetes().write(job())["job.yaml"])}
+    assert kinds["Service"]["spec"]["clusterIP"] == "None"
+    assert kinds["ConfigMap"]["data"]["run.toml"] == job().files["run.toml"]
+    assert kinds["ConfigMap"]["data"]["requirements.txt"] == "zenplan[train,torch]==0.1.0\n"
+    for changes in ({"shared": "", "volume": ""}, {"volume": ""}, {"options": {"node-selector": "x"}}):
+        with pytest.raises(UsageError):
+            Kubernetes().write(job(**changes))
+
+
+def test_kubernetes_puts_nothing_of_its_own_into_a_text() -> None:
+    texts = {"A": "$(HOME)", "B": "$$(HOME) $$ $x $", "C": "$$$(HOME)$$$$", "D": "a$(b"}
+    assert of_kubernetes(Kubernetes().write(job(environment=texts)))["environment"] == texts
+
+
+def test_skypilot() -> None:
+    task = yaml.safe_load(SkyPilot().write(job("spot", volume="s3://bucket"))["task.yaml"])
+    resources = task["resources"]
+    assert resources["accelerators"] == "H100:8"
+    assert resources["infra"] == "aws/us-east-1"
+    assert resources["use_spot"] is True
+    assert resources["job_recovery"]["recover_on_exit_codes"] == [75]
+    assert task["file_mounts"]["/shared"]["source"] == "s3://bucket"
+    assert yaml.safe_load(SkyPilot().write(job(volume="mine"))["task.yaml"])["volumes"] == {"/shared": "mine"}
+    assert yaml.safe_load(SkyPilot().write(job())["task.yaml"])["resources"]["use_spot"] is False
+
+
+def test_dstack() -> None:
+    task = yaml.safe_load(Dstack().write(job("spot"))["task.dstack.yml"])
+    assert task["resources"]["gpu"] == {"name": "H100", "memory": "80GB", "count": 8}
+    assert (task["spot_policy"], task["max_price"]) == ("spot", 19.6)
+    assert "interruption" in task["retry"]["on_events"]
+    assert "error" not in task["retry"]["on_events"]
+    assert task["volumes"] == ["claim:/shared"]
+    assert "retry" not in yaml.safe_load(Dstack().write(job())["task.dstack.yml"])
+    with pytest.raises(UsageError):
+        Dstack().write(job(environment={"X": "${{ secrets.key }}"}))
+
+
+def test_devices_have_the_systems_names() -> None:
+    named = job(accelerator_name="MINE")
+    assert yaml.safe_load(SkyPilot().write(named)["task.yaml"])["resources"]["accelerators"] == "MINE:8"
+    strange = replace(jobs()["two nodes"].accelerator, name="X1")  # type: ignore[type-var]  # it has one
+    for launcher in (SkyPilot(), Dstack()):
+        with pytest.raises(UsageError, match="X1"):
+            launcher.write(job(accelerator=strange))
+
+
+def test_options_that_nobody_knows() -> None:
+    for launcher in (Kubernetes(), SkyPilot(), Dstack(), Ray()):
+        with pytest.raises(UnknownName):
+            launcher.write(job(options={"partition": "x"}))
+
+
+def test_a_job_that_is_none() -> None:
+    for changes in (
+        {"name": "No!"},
+        {"command": ()},
+        {"environment": {"A-B": "x"}},
+        {"environment": {"RANK": "0"}},
+        {"environment": {"A": "two\nlines"}},
+        {"shared": "relative"},
+        {"shared": "/a/../b"},
+        {"nodes": 0},
+        {"max_duration_s": float("inf")},
+    ):
+        with pytest.raises(DataError):
+            job(**changes)
+
+
+def test_names_of_accelerators_are_of_the_table() -> None:
+    from zenplan.adapters.launchers.names import _names
+
+    plugins = load_plugins({"ZENPLAN_PLUGINS": ""})
+    known = {each.name for each in plugins.accelerators()}
+    systems = {each.name for each in plugins.launchers()}
+    assert {name for _, name in _names()} <= known
+    assert {system for system, _ in _names()} <= systems

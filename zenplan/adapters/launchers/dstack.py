@@ -1,0 +1,123 @@
+"""dstack: a task of several nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from zenplan.adapters.launchers.names import device_name
+from zenplan.adapters.launchers.parts import (
+    NODE,
+    STOP_S,
+    check_shared,
+    heading,
+    install,
+    on_node,
+    options_of,
+    port,
+    requirements,
+    script,
+    to_yaml,
+)
+from zenplan.domain.launch.job import IDLE_S, LaunchJob, Submission
+from zenplan.errors import UsageError
+from zenplan.units import GB
+
+_FILE: Final = "task.dstack.yml"
+_FOLDER: Final = "/zenplan"
+# zenplan's providers by the names of dstack's backends (dstack 0.22.5, BackendType).
+_BACKENDS: Final[Mapping[str, str]] = {
+    "aws": "aws",
+    "azure": "azure",
+    "gcp": "gcp",
+    "lambda": "lambda",
+    "runpod": "runpod",
+    "nebius": "nebius",
+    "oci": "oci",
+    "vast-ai": "vastai",
+    "digitalocean": "digitalocean",
+    "hot-aisle": "hotaisle",
+    "verda": "verda",
+    "vultr": "vultr",
+    "crusoe": "crusoe",
+}
+# A GPU that all the time does next to nothing is taken for idle (assumed).
+_IDLE_PERCENT: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Dstack:
+    """Writes ``task.dstack.yml``; ``--volume`` is a volume of dstack's, or a folder of the machines."""
+
+    name: str = "dstack"
+
+    def write(self, job: LaunchJob) -> Mapping[str, str]:
+        """The task, and what it reads. Raises UsageError: no folder is shared, or the devices have no name there."""
+        check_shared(job, self.name, "VOLUME")
+        _check_literal(job)
+        options = options_of(job, self.name, ("backend", "region", "fleet"))
+        backend = options.get("backend") or _BACKENDS.get(job.provider, "")
+        region = options.get("region") or (job.region if backend else "")
+        parts = {**job.files, NODE: script(NODE), **requirements(job)}
+        deadline_s = math.ceil(job.deadline_s)
+        task: dict[str, Any] = {
+            "type": "task",
+            "name": job.name,
+            "nodes": job.nodes,
+            **({"image": job.image} if job.image else {"python": "3.12"}),
+            "files": [f"{name}:{_FOLDER}/{name}" for name in parts],
+            "working_dir": _FOLDER,
+            "env": [f"{name}={value}" for name, value in job.environment.items()],
+            "shell": "bash",
+            "commands": _commands(job),
+            "resources": {"gpu": _gpu(job), "shm_size": "16GB"},
+            **({"volumes": [f"{job.volume}:{job.shared}"]} if job.volume else {}),
+            **({"backends": [backend]} if backend else {}),
+            **({"regions": [region]} if region else {}),
+            **({"fleets": [options["fleet"]]} if "fleet" in options else {}),
+            "spot_policy": "spot" if job.spot else "on-demand",
+            "max_duration": f"{deadline_s}s",
+            "stop_duration": f"{STOP_S}s",
+            "idle_duration": f"{math.ceil(IDLE_S)}s",
+        }
+        if job.usd_per_h:
+            task["max_price"] = round(job.usd_per_h / job.nodes, 4)
+        if job.accelerator is not None:
+            window = f"{math.ceil(IDLE_S)}s"
+            task["utilization_policy"] = {"min_gpu_utilization": _IDLE_PERCENT, "time_window": window}
+        if job.retries:
+            task["retry"] = {"on_events": ["no-capacity", "interruption"], "duration": f"{deadline_s}s"}
+        return {_FILE: heading(job) + to_yaml(task), NODE: parts[NODE], **requirements(job)}
+
+    def submit(self, job: LaunchJob) -> Submission:
+        """``dstack apply``."""
+        notes = ["no limit of dollars but an hour's price: zenplan's own ends the run"]
+        notes += [f"it begins again until its time is over, not {job.retries} times"] if job.retries else []
+        notes += [] if job.volume else ["what the run has written is lost with its machine: --volume keeps it"]
+        command = ("dstack", "apply", "--yes", "--detach", "-f", _FILE)
+        return Submission(command=command, install="pip install dstack", notes=tuple(notes))
+
+
+def _commands(job: LaunchJob) -> list[str]:
+    return [
+        "export NODE_RANK=$DSTACK_NODE_RANK MASTER_ADDR=$DSTACK_MASTER_NODE_IP",
+        f"export MASTER_PORT={port(job)}",
+        install(job),
+        on_node(job),
+    ]
+
+
+def _check_literal(job: LaunchJob) -> None:
+    """Raise UsageError: dstack would put something of its own in place of ``${{ … }}``, which nothing escapes."""
+    texts = (*job.command, *job.environment.values(), job.volume, job.image)
+    if found := next((text for text in texts if "${{" in text), None):
+        raise UsageError(f"dstack reads a variable of its own in '{found}'", "without ${{")
+
+
+def _gpu(job: LaunchJob) -> Any:
+    if job.accelerator is None:
+        return 0
+    name, memory = device_name(job, "dstack"), round(job.accelerator.memory_bytes / GB)
+    return {"name": name, "memory": f"{memory}GB", "count": job.node_ranks}

@@ -1,0 +1,179 @@
+"""What a plan says of a job: its machines, its layout, and what it takes at its upper end."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from zenplan import documents
+from zenplan.adapters.files.regular_file import read_bytes
+from zenplan.commands.estimate.document import EstimateDocument
+from zenplan.commands.estimate.document import PlanDocument as EstimatedPlan
+from zenplan.commands.estimate.saved_plan import MOST_BYTES, read_plan
+from zenplan.commands.launch.asked import Asked
+from zenplan.commands.layouts.document import LayoutsDocument
+from zenplan.commands.layouts.document import PlanDocument as LaidOutPlan
+from zenplan.commands.shared.document import LayoutDocument
+from zenplan.domain.market.offer import Billing
+from zenplan.domain.training.stack import STACKS
+from zenplan.errors import DataError, NoFit, UsageError
+
+_HINT: Final = "give a plan that 'zenplan estimate --save plan.json' wrote, or a request file: run.toml"
+_LAYOUTS: Final = str(LayoutsDocument.__struct_config__.tag)
+# What 'zenplan train' lays a step out with: Keras's own data and tensor parallelism.
+_KERAS: Final = STACKS["keras"]
+_DEGREES: Final = {"tp": "tensor", "pp": "pipeline", "cp": "context", "ep": "expert"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a plan says.
+
+    Attributes:
+        sha256: of the plan's file.
+        name: of what is trained; empty where the plan is a request file.
+        nodes, node_ranks: machines, and devices of each.
+        accelerator: by name; empty for processors.
+        provider, region: whose machines; empty where the plan has none.
+        spot: whether at the spot price.
+        max_duration_s, max_usd: at the plan's upper end; None where it does not say.
+        usd_per_h: of all machines; None where it is not known.
+        batch: samples of a step; precision: of it. None of a request file, which is what is trained.
+        layout: of a step; None of a request file.
+    """
+
+    sha256: str
+    name: str = ""
+    nodes: int
+    node_ranks: int
+    accelerator: str = ""
+    provider: str = ""
+    region: str = ""
+    spot: bool = False
+    max_duration_s: float | None = None
+    max_usd: float | None = None
+    usd_per_h: float | None = None
+    batch: int | None = None
+    precision: str | None = None
+    layout: LayoutDocument | None = None
+
+    @property
+    def tensor_parallel(self) -> dict[str, int]:
+        """The flag of a run whose matrices are divided; none of another."""
+        return {"tensor_parallel": self.layout.tp} if self.layout is not None and self.layout.tp > 1 else {}
+
+
+class _Head(msgspec.Struct):
+    schema: str = ""
+
+
+def planned(asked: Asked) -> Planned:
+    """What the plan that was given says.
+
+    Raises:
+        InputFileError: it cannot be read; DataError: it is none, or of another version; UsageError: flags contradict it;
+        NoFit: zenplan cannot run it.
+    """
+    content = read_bytes(asked.plan, f"the plan {str(asked.plan)!r}", MOST_BYTES, _HINT)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if asked.plan.suffix.lower() == ".toml":
+        return Planned(
+            sha256=sha256,
+            nodes=asked.nodes or 1,
+            node_ranks=asked.gpus_per_node or 1,
+            accelerator=asked.gpu or "",
+            spot=bool(asked.spot),
+        )
+    found = _laid_out(content, asked, sha256) or _estimated(read_plan(asked.plan), asked, sha256)
+    stated = (("--nodes", asked.nodes, found.nodes), ("--gpus-per-node", asked.gpus_per_node, found.node_ranks))
+    for flag, given, own in stated:
+        if given is not None and given != own:
+            raise UsageError(
+                f"{flag} {given}: the plan is of {own}", "an estimate with other --gpus is another plan; leave it out"
+            )
+    if asked.gpu is not None:
+        raise UsageError("--gpu is of a request file, and the plan says the devices", "leave it out")
+    return found
+
+
+def _laid_out(content: bytes, asked: Asked, sha256: str) -> Planned | None:
+    """Of a document of ``zenplan layouts``, the fastest layout; None of any other."""
+    what = f"the plan {str(asked.plan)!r}"
+    try:
+        schema = documents.decode(content, _Head, what).schema
+    except DataError as error:
+        raise DataError(error.message, _HINT) from error
+    if schema.partition("/")[0] != _LAYOUTS.partition("/")[0]:
+        return None
+    if schema != _LAYOUTS:
+        raise DataError(f"{what} is of {schema}, and this zenplan reads {_LAYOUTS}", "make it again with this zenplan")
+    found = documents.decode(content, LayoutsDocument, what, foreign=True)
+    cluster, price = found.cluster, found.price
+    _runnable(found.layouts[0].layout, found.plan)
+    return Planned(
+        sha256=sha256,
+        name=found.workload.name,
+        nodes=cluster.nodes,
+        node_ranks=_each(cluster.devices, cluster.nodes),
+        accelerator=cluster.accelerator,
+        spot=bool(asked.spot),
+        usd_per_h=price.device_usd_per_h * cluster.devices if price and not asked.spot else None,
+        batch=found.plan.global_batch_samples,
+        precision=found.plan.precision,
+        layout=found.layouts[0].layout,
+    )
+
+
+def _estimated(found: EstimateDocument, asked: Asked, sha256: str) -> Planned:
+    """Of a document of ``zenplan estimate``, the plan that is recommended."""
+    if not found.quotes:
+        raise DataError(f"the plan {str(asked.plan)!r} has no machines", _HINT)
+    if found.federation:
+        raise UsageError("the plan is of clients that keep their rows", "'zenplan federate' runs it")
+    quote = found.quotes[0]
+    _runnable(quote.layout, found.plan)
+    billing = found.billing if asked.spot is None else Billing.SPOT if asked.spot else Billing.ON_DEMAND
+    bill = next((each for each in quote.bills if each.billing == billing), None)
+    price = quote.prices.spot if billing == Billing.SPOT else quote.prices.on_demand
+    if bill is None:
+        raise UsageError(
+            f"the plan has no {billing} price of {quote.provider} {quote.instance}", f"leave --{billing} out"
+        )
+    return Planned(
+        sha256=sha256,
+        name=found.workload.name,
+        nodes=quote.machines,
+        node_ranks=_each(quote.devices, quote.machines),
+        accelerator=quote.accelerator,
+        provider=quote.provider,
+        region="" if quote.region == "any" else quote.region,
+        spot=billing == Billing.SPOT,
+        max_duration_s=bill.wall_clock_s.high,
+        max_usd=bill.total_usd.high if bill.total_usd else None,
+        usd_per_h=price.usd_per_h * quote.machines if price else None,
+        batch=found.plan.global_batch_samples,
+        precision=found.plan.precision,
+        layout=quote.layout,
+    )
+
+
+def _each(devices: int, nodes: int) -> int:
+    if devices % nodes:
+        raise NoFit(
+            f"the plan has {devices} devices on {nodes} machines, not as many on each",
+            f"an estimate with --gpus {nodes * (devices // nodes) or nodes} has",
+        )
+    return devices // nodes
+
+
+def _runnable(layout: LayoutDocument, plan: EstimatedPlan | LaidOutPlan) -> None:
+    """Raise NoFit where ``zenplan train`` cannot lay a step out so."""
+    able = _KERAS.parallel
+    found = {kind: degree for kind in _DEGREES if (degree := getattr(layout, kind)) > 1 and kind not in able}
+    if found:
+        kinds = ", ".join(f"{_DEGREES[kind]} parallelism of {degree}" for kind, degree in found.items())
+        other = "" if plan.stack == _KERAS.name else "; an estimate with --software keras has such a plan, if one fits"
+        raise NoFit(f"zenplan train cannot run the plan's {kinds}", f"it can run data and tensor parallelism{other}")

@@ -1,0 +1,36 @@
+"""On what an engine trains one model, beyond one device of one worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Several:
+    """What it can; by default nothing of it.
+
+    Attributes:
+        workers: whether several processes train one model.
+        devices: whether a process trains on several devices.
+        divides: whether matrices are divided over devices.
+        starts: whether the engine's one worker process starts the others, and begins again where one is lost; else zenplan
+            starts each of them, with ``Train.ranks``.
+    """
+
+    workers: bool = False
+    devices: bool = False
+    divides: bool = False
+    starts: bool = False
+
+    def words(self) -> str:
+        """For people; empty where it is nothing."""
+        of_workers = "workers" if self.devices else "workers with a device each"
+        named = (
+            (self.workers, of_workers),
+            (self.devices, "devices" if self.workers else "devices of one worker"),
+            (self.divides, "matrices divided over them"),
+        )
+        return ", ".join(text for can, text in named if can)
+
+
+ONE_DEVICE = Several()
