@@ -5,7 +5,7 @@ Two workers are stepped over every link, with small models of three families: sh
 fit. Of the links, two are fitted on: their collectives say what a byte takes in the machines and on the link, and the
 shallow models over them what of that a step is longer by. Over the other links only computing is known (shallow models
 that step at once and reduce nothing, in the same rounds, so that both meet the same machine): what the target takes is
-predicted. Four workers are more than this machine has cores for, so that their collectives are scored alone, by a fit of two.
+predicted. Four workers are more than this machine has cores for: their collectives are scored alone, by a fit of two.
 
     python benchmarks/scaling.py [--write] [--docs] [--show]
 
@@ -30,7 +30,7 @@ import readme
 from kept_samples import expecting, hear_several, several_document
 from shaped_links import MBIT, NoNamespaces, joined
 
-from zenplan.commands.calibrate.data_parallel import Started, computed, run_ranks, stepped, timed_of
+from zenplan.commands.calibrate.data_parallel import Started, computed, run_ranks, stepped
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.calibrate.record import Recorder
 from zenplan.commands.calibrate.subject import Task
@@ -39,7 +39,7 @@ from zenplan.domain.measured.collectives import ALL_REDUCE, COLLECTIVES
 from zenplan.planning.calibration.collectives import Link, Timed, fitted_link
 from zenplan.planning.calibration.data_parallel import (
     EFFICIENT,
-    exposed_shares,
+    exposed_share,
     gradient_bytes_at,
     late_s,
     reduce_s,
@@ -53,7 +53,7 @@ ASKED = 12
 WORKERS = 2
 FITTED, OTHERS = (200, 1000), (100, 500, 2000)
 # Above the cores: collectives alone, among so many, over these links.
-MORE, MORE_LINKS = 4, (100, 200, 500)
+MORE, MORE_LINKS = 4, (100, 500)
 SIZES = (2**18, 2**20, 2**22)
 ROUNDS = 5
 # Of calibration_models.py: family, function, arguments, batch of one worker.
@@ -74,7 +74,7 @@ def task(place: int, depth: int) -> Task:
     _, function, arguments, batch = TARGETS[place]
     model = Target(target=f"calibration_models:{function}", arguments={**arguments, "depth": depth})
     point = Point(key=f"{place} depth={depth}", depth=depth, batch=batch)
-    return Task(point=point, model=model, ways=(ALONE, TOGETHER) if depth == arguments["depth"] else WAYS)
+    return Task(point=point, model=model, ways=WAYS)
 
 
 def group(place: int) -> list[Task]:
@@ -125,7 +125,7 @@ class Outcome:
 
     Attributes:
         compute_s: predicted, of both at once without communication; alone_s: of one, predicted.
-        true_alone_s, true_step_s: measured, of the target itself.
+        true_compute_s, true_alone_s, true_step_s: measured, of the target itself.
     """
 
     place: int
@@ -133,6 +133,7 @@ class Outcome:
     compute_s: float
     alone_s: float
     step_s: float
+    true_compute_s: float
     true_alone_s: float
     true_step_s: float
 
@@ -140,6 +141,11 @@ class Outcome:
     def error(self) -> float:
         """Of the step."""
         return self.step_s / self.true_step_s - 1
+
+    @property
+    def communication(self) -> float:
+        """Of the step, were computing known."""
+        return (self.true_compute_s + self.step_s - self.compute_s) / self.true_step_s - 1
 
     @property
     def without(self) -> float:
@@ -164,55 +170,70 @@ def links_of(sessions: Sessions) -> dict[str, Link]:
 
 
 def all_timed(recorder: Recorder, name: str, workers: int, mbit: int) -> list[Timed]:
-    """The medians of every group."""
-    groups = sorted({of for of, _, _ in recorder.communicated})
-    return [each for of in groups for each in timed_of(recorder, of, name, workers, mbit * MBIT)]
+    """The medians of all rounds of all groups, by size."""
+    return [
+        Timed(
+            workers=workers,
+            size_bytes=size,
+            seconds=median(
+                s
+                for (_, n, b), rounds in recorder.communicated.items()
+                if (n, b) == (name, size)
+                for s in rounds.values()
+            ),
+            link_bytes_per_s=mbit * MBIT,
+        )
+        for size in SIZES
+    ]
 
 
 def outcomes(sessions: Sessions, link: Link) -> list[Outcome]:
     """Each target over each link."""
     return [
-        outcome(sessions, link, place, mbit, shares_of(sessions, link, place))
+        outcome(sessions, link, place, mbit, exposed_of(sessions, link, place))
         for place in range(len(TARGETS))
         for mbit in (*FITTED, *OTHERS)
     ]
 
 
-def parts_s(link: Link, compute_s: float, gradient_bytes: float, mbit: int) -> list[float]:
-    """What the machines do for an all-reduce, and what of the rest is late."""
-    return [
+def parts_s(link: Link, compute_s: float, gradient_bytes: float, mbit: int) -> tuple[float, float]:
+    """What the machines do for an all-reduce, and what is late on the link."""
+    return (
         reduce_s(link.host, gradient_bytes, WORKERS),
         late_s(compute_s, link.on_link(mbit * MBIT), gradient_bytes, WORKERS),
-    ]
+    )
 
 
-def shares_of(sessions: Sessions, link: Link, place: int) -> list[float]:
-    """By how much a step is longer for each, by the shallow models over the links that are fitted on."""
-    computes, parts, steps = [], [], []
+def exposed_of(sessions: Sessions, link: Link, place: int) -> float:
+    """By how many seconds a step grows for one of what the machines do, by the shallow models over the links that are
+    fitted on; by what is late on the link it grows in full."""
+    before, hosts, steps = [], [], []
     for mbit in FITTED:
         recorder = sessions[WORKERS, mbit]
         for each in group(place)[:-1]:
             key = each.point.key
             compute_s = stepped(recorder, key, AT_ONCE).step_s("wall")
-            computes.append(compute_s)
-            parts.append(parts_s(link, compute_s, recorder.progress[key].gradient_bytes or 0.0, mbit))
+            host_s, late = parts_s(link, compute_s, recorder.progress[key].gradient_bytes or 0.0, mbit)
+            before.append(compute_s + late)
+            hosts.append(host_s)
             steps.append(stepped(recorder, key, TOGETHER).step_s("wall"))
-    return exposed_shares(computes, parts, steps)
+    return exposed_share(before, hosts, steps)
 
 
-def outcome(sessions: Sessions, link: Link, place: int, mbit: int, shares: Sequence[float]) -> Outcome:
+def outcome(sessions: Sessions, link: Link, place: int, mbit: int, exposed: float) -> Outcome:
     """One target over one link."""
     recorder, depth = sessions[WORKERS, mbit], int(TARGETS[place][2]["depth"])
     *shallow, whole = group(place)
     sizes = {t.point.depth or 1: recorder.progress[t.point.key].gradient_bytes or 0.0 for t in shallow}
     alone_s, compute_s = (computed(recorder, shallow, way, depth, how(WORKERS)).step_s.mid for way in (ALONE, AT_ONCE))
-    parts = parts_s(link, compute_s, gradient_bytes_at(depth, sizes), mbit)
+    host_s, late = parts_s(link, compute_s, gradient_bytes_at(depth, sizes), mbit)
     return Outcome(
         place=place,
         mbit=mbit,
         compute_s=compute_s,
         alone_s=alone_s,
-        step_s=compute_s + sum(share * part for share, part in zip(shares, parts, strict=True)),
+        step_s=compute_s + exposed * host_s + late,
+        true_compute_s=stepped(recorder, whole.point.key, AT_ONCE).step_s("wall"),
         true_alone_s=stepped(recorder, whole.point.key, ALONE).step_s("wall"),
         true_step_s=stepped(recorder, whole.point.key, TOGETHER).step_s("wall"),
     )
@@ -221,16 +242,16 @@ def outcome(sessions: Sessions, link: Link, place: int, mbit: int, shares: Seque
 def step_rows(found: Sequence[Outcome]) -> list[str]:
     """Each target over each link that was not fitted on."""
     rows = [
-        "| target, 2 workers | link | measured | predicted | off | without communication | efficiency: measured / predicted |",
+        "| target, 2 workers | Mbit/s | measured | predicted | off | without communication | efficiency, and predicted |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for o in (each for each in found if each.mbit in OTHERS):
         family, function, arguments, batch = TARGETS[o.place]
         predicted, true = o.efficiency
         rows.append(
-            f"| {family}: {function} {' '.join(f'{n}={v}' for n, v in arguments.items())} batch=2×{batch} | {o.mbit} Mbit/s | "
+            f"| {family}: {function} {' '.join(f'{n}={v}' for n, v in arguments.items())} batch=2×{batch} | {o.mbit} | "
             f"{1e3 * o.true_step_s:.0f} ms | {1e3 * o.step_s:.0f} ms | {100 * o.error:+.1f} | {100 * o.without:+.1f} | "
-            f"{100 * true:.0f} / {100 * predicted:.0f} % |"
+            f"{100 * true:.0f}, {100 * predicted:.0f} % |"
         )
     return rows
 
@@ -259,6 +280,7 @@ def summary(document: Mapping[str, Any]) -> list[str]:
         some = [each for each in other if each.place == place]
         rows.append(_row(f"step of 2 workers, {family}", [each.error for each in some]))
     rows.append(_row("**step of 2 workers, all**", [each.error for each in other], f"≤ {ASKED}"))
+    rows.append(_row("the same, computing as measured", [each.communication for each in other]))
     rows.append(_row("the same, without communication", [each.without for each in other]))
     for workers in (WORKERS, MORE):
         errors = collective_errors(sessions, links, workers)
@@ -269,8 +291,8 @@ def summary(document: Mapping[str, Any]) -> list[str]:
     machine = document["sessions"][0]["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return [
-        f"{machine['device']}, {os_cores(document)} cores ({versions}). Load {min(loads):g} to {max(loads):g}: processes that "
-        f"wanted a core. Fitted on 2 workers over {' and '.join(map(str, FITTED))} Mbit/s; steps are scored over "
+        f"{machine['device']}, {os_cores(document)} cores ({versions}). Load {min(loads):g} to {max(loads):g}: processes "
+        f"that wanted a core. Fitted on 2 workers over {' and '.join(map(str, FITTED))} Mbit/s; steps are scored over "
         f"{', '.join(map(str, OTHERS))} Mbit/s. Delay on the link: not measured.",
         "",
         *rows,

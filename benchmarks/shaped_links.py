@@ -20,8 +20,9 @@ MBIT = 1e6 / 8
 # No address of the machine's own: the bridge has none, and nothing leaves the namespaces.
 _NETWORK = "10.213.7"
 _PORT = 29500
-# Of a token bucket: what may go at once, and how long a byte may wait for its turn.
-_BURST, _LATENCY = "128kb", "50ms"
+# Of a token bucket: what may go at once, a little more than the largest packet that is handed to it whole (64 KiB: one that
+# is taken apart is slower than the rate); and how long a byte may wait for its turn.
+_BURST, _LATENCY = "72kb", "50ms"
 _VARIABLE = "ZENPLAN_NAMESPACE"
 
 

@@ -81,6 +81,8 @@ def late_s(compute_s: float, on_link: Collective, gradient_bytes: float, workers
     Args:
         compute_s: of the step without them.
         on_link: an all-reduce by the link alone.
+        gradient_bytes: of the whole model.
+        workers: that reduce them.
     """
     end_s, filled = 0.0, 0.0
     for size in bucket_sizes(gradient_bytes):

@@ -15,7 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from zenplan.domain.measured.collectives import ALL_GATHER, ALL_REDUCE, ALL_TO_ALL, REDUCE_SCATTER
 from zenplan.worker.measuring.ready import Ready
 from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, DataParallel
-from zenplan.worker.training.group_jax import REPLICAS, JaxGroup, collectives
+from zenplan.worker.training.group_jax import REPLICAS, JaxGroup, grouped
 
 _OVER = PartitionSpec(REPLICAS)
 _COLLECTIVES: dict[str, Callable[[Any], Any]] = {
@@ -28,8 +28,8 @@ _COLLECTIVES: dict[str, Callable[[Any], Any]] = {
 
 @contextmanager
 def joined(job: DataParallel) -> Iterator[JaxRanks]:
-    """Within it the ranks know each other. Raises ZenplanError as of ``met``."""
-    with collectives(job.device, job.ranks, job.workers) as group:
+    """Within it the ranks know each other. Raises ZenplanError as of ``grouped``."""
+    with grouped(job.device, job.ranks, job.workers) as group:
         ranks = JaxRanks(group=group)
         yield ranks
         ranks.barrier()

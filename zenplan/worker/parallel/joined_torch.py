@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from zenplan.domain.measured.collectives import ALL_GATHER, ALL_REDUCE, REDUCE_SCATTER
 from zenplan.worker.measuring.ready import Ready
 from zenplan.worker.protocol import TOGETHER, DataParallel
-from zenplan.worker.training.group_torch import TorchGroup, collectives
+from zenplan.worker.training.group_torch import TorchGroup, grouped
 
 # Nothing that is measured takes so long.
 _PATIENCE: Final = timedelta(seconds=60)
@@ -23,8 +23,8 @@ _PATIENCE: Final = timedelta(seconds=60)
 
 @contextmanager
 def joined(job: DataParallel) -> Iterator[TorchRanks]:
-    """Within it the ranks know each other. Raises ZenplanError as of ``met``."""
-    with collectives(job.device, job.ranks, _PATIENCE) as group:
+    """Within it the ranks know each other. Raises ZenplanError as of ``grouped``."""
+    with grouped(job.device, job.ranks, _PATIENCE) as group:
         yield TorchRanks(group=group, on_gpu=job.device == "gpu")
         group.gathered("")
 

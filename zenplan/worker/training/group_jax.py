@@ -105,12 +105,12 @@ def joined(job: Train, ranks: Ranks | None) -> Iterator[JaxGroup]:
     Raises:
         ZenplanError: of the kind NO_COLLECTIVES: a worker has not come, or is gone.
     """
-    with collectives(job.device, ranks, job.workers, job.devices, job.tensor_parallel) as group:
+    with grouped(job.device, ranks, job.workers, job.devices, job.tensor_parallel) as group:
         yield group
 
 
 @contextmanager
-def collectives(
+def grouped(
     device: str, ranks: Ranks | None, workers: int = 1, devices: int = 1, divided: int = 1
 ) -> Iterator[JaxGroup]:
     """Within it the workers know each other, whatever they are about to do.

@@ -79,12 +79,12 @@ def joined(job: Train, ranks: Ranks) -> Iterator[TorchGroup]:
             "PyTorch trains Keras models in data parallel, and does not divide their matrices",
             "leave out --tensor-parallel, or --backend jax",
         )
-    with collectives(job.device, ranks) as group:
+    with grouped(job.device, ranks) as group:
         yield group
 
 
 @contextmanager
-def collectives(device: str, ranks: Ranks, patience: timedelta = _PATIENCE) -> Iterator[TorchGroup]:
+def grouped(device: str, ranks: Ranks, patience: timedelta = _PATIENCE) -> Iterator[TorchGroup]:
     """Within it the workers know each other, whatever they are about to do.
 
     Args:
