@@ -13,6 +13,8 @@ from zenplan.errors import FailureKind, ZenplanError
 from zenplan.planning.watch.ranks import RankWatch
 from zenplan.worker.protocol import Pulse
 
+# Between two looks: they are many steps' reports.
+_LOOK_EVERY_S: Final = 1.0
 _LOST: Final = (FailureKind.KILLED, FailureKind.CRASHED, FailureKind.ENDED, FailureKind.NO_COLLECTIVES)
 
 
@@ -29,6 +31,7 @@ class Workers:
     restarts: int = 0
     begun_s: float = 0.0
     _named: int | None = None
+    _looked_s: float = -_LOOK_EVERY_S
 
     def heard(self, pulse: Pulse) -> None:
         """One told of itself."""
@@ -46,7 +49,7 @@ class Workers:
         self.watch.forget()
 
     def look(self, step_s: float | None) -> str:
-        """What there is to say of one that is slow; empty where there is nothing new.
+        """What there is to say of one that is slow; empty where there is nothing new, or it was looked at just now.
 
         Args:
             step_s: seconds of a step.
@@ -54,7 +57,11 @@ class Workers:
         Raises:
             ZenplanError: of the kind NO_COLLECTIVES: one hangs.
         """
-        if found := self.watch.hangs(time.monotonic(), step_s):
+        now = time.monotonic()
+        if now - self._looked_s < _LOOK_EVERY_S:
+            return ""
+        self._looked_s = now
+        if found := self.watch.hangs(now, step_s):
             rank, how = found
             raise ZenplanError(
                 f"rank {rank} on {self.watch.ranks[rank].host} {how}",
