@@ -57,6 +57,8 @@ _DIGITS: Final = 1e-6
 # Those that train on several workers.
 _KILLED: Final = ("jax", "torch")
 _KILLED_WORKERS: Final = 2
+# So that random numbers matter.
+_DROPPED: Final = ("--option=dropout=0.1",)
 _WHO: Final = ("rank", "rank", "rank", "rank", "command", "all")
 _WHEN: Final = ("start", "steps", "steps", "checkpoint")
 # Kills of one run at most, before it is let run to its end.
@@ -182,9 +184,12 @@ def many_of(bench: Bench, task: Task, backend: str, name: str, flags: Sequence[s
     return Many(bench=bench, task=task, backend=backend, folder=folder, draw=draw, flags=flags)
 
 
-def whole(bench: Bench, task: Task, backend: str, layout: tuple[int, int, int]) -> Many:
+def whole(
+    bench: Bench, task: Task, backend: str, layout: tuple[int, int, int], name: str = "exact", more: Sequence[str] = ()
+) -> Many:
     """A run of that layout that nobody disturbs; it is made once."""
-    found = many_of(bench, task, backend, "exact-" + "-".join(map(str, layout)), layout_flags(layout))
+    name = f"{name}-{'-'.join(map(str, layout))}"
+    found = many_of(bench, task, backend, name, [*layout_flags(layout), *more])
     if not (found.folder / "model" / "model.keras").exists():
         shutil.rmtree(found.folder, ignore_errors=True)
         found.begin()
@@ -230,7 +235,7 @@ def _resharded(bench: Bench, task: Task, backend: str, pair: tuple[int, int], ke
     run = many_of(bench, task, backend, f"reshard-{before}-{after}", layout_flags((before, 1, 1)))
     shutil.rmtree(run.folder, ignore_errors=True)
     run.begin()
-    run.comes_to(_STEPS // 3)
+    run.comes_to(1)
     run.process.send_signal(signal.SIGTERM)
     run.end()
     stopped = json.loads((run.folder / "status.json").read_text(encoding="utf-8"))["step"]
@@ -250,9 +255,9 @@ def kills(bench: Bench, task: Task, backends: Sequence[str], count: int, seed: i
         wanted = count // len(backends) + (place < count % len(backends))
         layout = (_KILLED_WORKERS, 1, 1)
         while (done := len(_of(kept, "kill", backend))) < wanted:
-            truth = whole(bench, task, backend, layout).outcome()
+            truth = whole(bench, task, backend, layout, "killed-not", _DROPPED).outcome()
             draw = random.Random(f"{seed} {backend} {done}")  # noqa: S311 (no secret)
-            flags = [*layout_flags(layout), "--max-restarts", "20"]
+            flags = [*layout_flags(layout), *_DROPPED, "--max-restarts", "20"]
             run = many_of(bench, task, backend, "killed", flags, draw)
             for number, row in enumerate(one(run, truth, min(_A_RUN, wanted - done)), start=done):
                 _keep(kept, {**key(f"kill {seed}-{number}", backend), "code": 0, **row})
@@ -275,9 +280,9 @@ def _keep(kept: Kept, row: Mapping[str, Any]) -> None:
 
 # --- what watching costs
 
-_MEASURED: Final = (100, 500)
-# Larger than the others: a step of some tens of milliseconds.
-_LARGER: Final = {"layers": 4, "width": 192, "heads": 3, "length": 64}
+_MEASURED: Final = (50, 250)
+# Larger than the others' batch: a step of some tens of milliseconds.
+_BATCH: Final = 64
 
 
 def overhead(bench: Bench, task: Task, count: int, kept: Kept) -> None:
@@ -289,12 +294,8 @@ def overhead(bench: Bench, task: Task, count: int, kept: Kept) -> None:
         _keep(kept, {**row, **_watched(bench, task), "bare_step_s": _bare(bench, task)})
 
 
-def _larger() -> list[str]:
-    return [f"--option={name}={value}" for name, value in _LARGER.items()]
-
-
 def _watched(bench: Bench, task: Task) -> dict[str, Any]:
-    flags = [*_larger(), "--workers", "2", "--steps", str(_MEASURED[1] + 50), "--checkpoint-every", "0"]
+    flags = ["--batch", str(_BATCH), "--workers", "2", "--steps", str(_MEASURED[1] + 50), "--checkpoint-every", "0"]
     run = many_of(bench, task, "torch", "overhead", [*flags, "--evaluate-every", "0"])
     shutil.rmtree(run.folder, ignore_errors=True)
     run.begin()
@@ -313,7 +314,7 @@ def _watched(bench: Bench, task: Task) -> dict[str, Any]:
 def _bare(bench: Bench, task: Task) -> float:
     """Seconds of a step in the mean of the workers."""
     address, processes = free_address(), []
-    told = json.dumps([str(bench.prepared(task)), {**bench.options(task), **_LARGER}, *_MEASURED])
+    told = json.dumps([str(bench.prepared(task)), bench.options(task), _BATCH, *_MEASURED])
     for rank in range(2):
         environment = {
             **bench.environment("bare"),

@@ -1,6 +1,6 @@
 """A bare training loop under DistributedDataParallel, which ``many.py`` compares zenplan's step with.
 
-    python benchmarks/many_bare.py '["prepared", {"layers": 4}, 100, 500]'
+    python benchmarks/many_bare.py '["prepared", {"layers": 4}, 64, 50, 250]'
 
 With the variables that torchrun sets. It prints the processor seconds of a step, from the one to the other.
 """
@@ -25,7 +25,7 @@ from zenplan.worker.training.prepared import Prepared
 def main() -> None:
     """Train, and print it."""
     torch.set_num_threads(1)
-    folder, options, first, last = json.loads(sys.argv[1])
+    folder, options, whole, first, last = json.loads(sys.argv[1])
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     # Each with a core of its own, as zenplan has them.
     cores = sorted(os.sched_getaffinity(0))
@@ -36,7 +36,7 @@ def main() -> None:
     samples = data.samples("train", options["length"])
     if samples is None:
         raise SystemExit("there is nothing to train on")
-    batch = 8 // size
+    batch = whole // size
     x, _ = samples.batch(np.arange(batch))
     model(torch.from_numpy(np.array(x)))
     optimizer = keras.optimizers.AdamW(2e-3)
@@ -48,7 +48,7 @@ def main() -> None:
     for step in range(last):
         if step == first:
             begin = time.process_time()
-        at = step * 8 % (samples.count - 8) + rank * batch
+        at = step * whole % (samples.count - whole) + rank * batch
         x, y = samples.batch(order[at : at + batch])
         for variable in model.trainable_variables:
             variable.value.grad = None

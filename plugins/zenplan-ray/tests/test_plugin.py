@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from zenplan import Engine
 from zenplan.errors import FailureKind
-from zenplan.protocols import Engine, several_of
 from zenplan.testing import Lab, text_data
 from zenplan.worker.protocol import Count, Error, Kind, Optimizer, Train
 
@@ -60,7 +60,7 @@ def test_what_a_distribution_needs_is_there() -> None:
 
 
 def test_ray_starts_the_workers_each_with_a_device() -> None:
-    several = several_of(Ray())
+    several = Ray().several
     assert (several.workers, several.starts, several.devices, several.divides) == (True, True, False, False)
 
 

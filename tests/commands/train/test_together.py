@@ -32,6 +32,22 @@ def test_a_launcher_says_where_a_process_stands() -> None:
     assert ranks_of({**WHOLE, "RANK": "0", "LOCAL_RANK": "0"}) == Ranks(rank=0, size=8, local=0, address="node0:29500")
 
 
+def test_the_port_that_torchrun_keeps_is_left_to_it() -> None:
+    kept = {**WHOLE, "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    assert ranks_of(kept) == Ranks(rank=3, size=8, local=1, address="node0:29501")
+    last = ranks_of({**kept, "MASTER_PORT": "65535"})
+    assert last is not None
+    assert last.address == "node0:65534"
+    assert ranks_of({**kept, "TORCHELASTIC_USE_AGENT_STORE": "False"}) == ranks_of(WHOLE)
+
+
+def test_how_long_they_wait_for_each_other_can_be_said() -> None:
+    ranks = together_of({"rendezvous_timeout": 20.0}, engine("torch"), WHOLE).ranks
+    assert ranks is not None
+    assert ranks.wait_s == 20.0
+    assert together_of({"rendezvous_timeout": 20.0, "workers": 2}, engine("jax"), {}).wait_s == 20.0
+
+
 def test_one_worker_is_alone() -> None:
     assert ranks_of({}) is None
     assert ranks_of({"MASTER_ADDR": "node0", "MASTER_PORT": "29500", "LOCAL_RANK": "0"}) is None

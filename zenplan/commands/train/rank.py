@@ -22,7 +22,8 @@ from zenplan.domain.measured.training_run import STOPPED
 from zenplan.errors import FailureKind, UsageError, ZenplanError
 from zenplan.planning.watch.ranks import SILENT_S
 from zenplan.plugins import Plugins
-from zenplan.worker.protocol import Ended, Event, Pulse, Ranks, Stop
+from zenplan.protocols import Engine
+from zenplan.worker.protocol import Ended, Event, Pulse, Ranks, Stop, Train
 
 _LOOK_S: Final = 0.5
 
@@ -40,13 +41,24 @@ def run_rank(flags: Flags, ranks: Ranks, plugins: Plugins) -> int:
     job, backend, engine = job_of_rank(flags, folder, plugins, warned, lambda *_: None)
     _wait_for(folder, ranks)
     job = msgspec.structs.replace(job, folder=str(folder.absolute()), ranks=ranks)
+    reason = _trained(job, backend, engine, ranks)
+    write(sys.stdout, f"rank {ranks.rank} of {ranks.size}: {reason}; the run is in {folder}\n")
+    return ENDS.get(reason, (STOPPED, 1))[1]
+
+
+def _trained(job: Train, backend: str, engine: Engine, ranks: Ranks) -> str:
+    """Why it ended."""
     heard_s = math.inf
+    told = False
 
     def hear(event: Event) -> None:
         nonlocal heard_s
         heard_s = time.monotonic() if isinstance(event, Pulse) else heard_s
 
-    def tell(_stage: str, _seconds: float) -> None:
+    def tell(stage: str, _seconds: float) -> None:
+        if stage == "start" and signal():
+            # It waits for the others, and hears nothing; there is nothing to keep yet.
+            raise KeyboardInterrupt
         if time.monotonic() - heard_s > SILENT_S:
             raise ZenplanError(
                 f"the worker of rank {ranks.rank} gives no sign of life for {SILENT_S:.0f} s",
@@ -54,29 +66,22 @@ def run_rank(flags: Flags, ranks: Ranks, plugins: Plugins) -> int:
                 kind=FailureKind.NO_COLLECTIVES,
             )
 
+    def orders() -> list[Stop]:
+        # All of them end where one is asked to.
+        nonlocal told
+        wanted = [] if told or not signal() else [Stop(reason=signal())]
+        told = told or bool(wanted)
+        return wanted
+
+    environment = environment_of(job.device, job.threads, job.devices, ranks, os.environ)
+    limits, command = Limits(time_s=math.inf), engine.worker()
     with signals() as signal:
-        told = False
-
-        def orders() -> list[Stop]:
-            # All of them end where one is asked to.
-            nonlocal told
-            wanted = [] if told or not signal() else [Stop(reason=signal())]
-            told = told or bool(wanted)
-            return wanted
-
-        ended = run_job(
-            job,
-            backend,
-            Limits(time_s=math.inf),
-            tell,
-            hear,
-            environment=environment_of(job.device, job.threads, job.devices, ranks, os.environ),
-            command=engine.worker(),
-            orders=orders,
-        )
-    reason = ended.reason if isinstance(ended, Ended) else ""
-    write(sys.stdout, f"rank {ranks.rank} of {ranks.size}: {reason}; the run is in {folder}\n")
-    return ENDS.get(reason, (STOPPED, 1))[1]
+        try:
+            ended = run_job(job, backend, limits, tell, hear, environment=environment, command=command, orders=orders)
+        except KeyboardInterrupt:
+            # A second signal ends it too.
+            return signal()
+    return ended.reason if isinstance(ended, Ended) else ""
 
 
 def _wait_for(folder: Path, ranks: Ranks) -> None:

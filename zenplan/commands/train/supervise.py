@@ -328,6 +328,9 @@ class Supervisor:
         if found := self.signal():
             self.say(found, why_of(found), {})
             self.stop(found)
+            if self.stage == "start" and self.asked.job.workers > 1:
+                # They wait for each other, and hear nothing; there is nothing to keep yet.
+                raise KeyboardInterrupt
         elif found := self.notice():
             self.say("preempted", f"{found}: ending with a checkpoint", {})
             self.stop(PREEMPTION)

@@ -173,9 +173,16 @@ def ranks_of(environ: Mapping[str, str], wait_s: float = WAIT_S) -> Ranks | None
         rank=numbers["RANK"],
         size=numbers["WORLD_SIZE"],
         local=numbers["LOCAL_RANK"],
-        address=f"{there['MASTER_ADDR']}:{numbers['MASTER_PORT']}",
+        address=f"{there['MASTER_ADDR']}:{_port(numbers['MASTER_PORT'], environ)}",
         wait_s=wait_s,
     )
+
+
+def _port(given: int, environ: Mapping[str, str]) -> int:
+    """Where the workers meet: beside the port that torchrun keeps for itself, where it says that it does."""
+    if environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return given
+    return given + 1 if given + 1 < 2**16 else given - 1
 
 
 def _whole(name: str, text: str) -> int:

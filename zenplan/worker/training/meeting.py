@@ -7,6 +7,7 @@ answers all of them at once; then the framework has the port.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ def _listening(ranks: Ranks, host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server(("127.0.0.1" if near else "", port))
     except OSError as error:
         raise ZenplanError(
-            f"the workers cannot meet at {ranks.address}: {error.strerror or error}",
+            f"the workers cannot meet at {ranks.address}: {os.strerror(error.errno or 0)}",
             "another MASTER_PORT",
             kind=FailureKind.NO_COLLECTIVES,
             type=type(error).__name__,

@@ -157,7 +157,9 @@ class TorchStepper:
         torch.manual_seed(hash((self.seed, step, self.group.rank)) % 2**63)
         if self._shared is None:
             unused = self._has_unused(first)
-            self._shared = DistributedDataParallel(self.parts.model, find_unused_parameters=unused)
+            self._shared = DistributedDataParallel(
+                _with_trained(self.parts.model, self._tensors), find_unused_parameters=unused
+            )
             # The library reads what is written on its arguments, and takes none that is a text.
             self._shared.register_comm_hook(None, lambda _state, bucket: self._reduced(bucket))
 
@@ -208,6 +210,14 @@ class TorchStepper:
 
     def _scale(self) -> Any:
         return self.parts.optimizer.dynamic_scale.value if self.parts.scaled else 1.0
+
+
+def _with_trained(model: Any, tensors: Sequence[Any]) -> Any:
+    """The model as a module that has these parameters: of adapters that came later Keras's own has no account."""
+    module = torch.nn.Module()
+    module.trained = torch.nn.ParameterList(tensors)
+    module.forward = lambda x, **mode: model(x, **mode)
+    return module
 
 
 def _global_norm(gradients: list[Any]) -> Any:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from zenplan import ZenplanError
 from zenplan.errors import FailureKind
-from zenplan.worker.protocol import AnyJob, Events, Train
+from zenplan.worker.protocol import AnyJob, Event, Events, Train
 from zenplan.worker.serving import Stdin, serve
 from zenplan.worker.training.prepared import Prepared
 
@@ -26,13 +26,16 @@ def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
         raise ZenplanError(f"{' and '.join(missing)} is not installed", "pip install zenplan-ray")
     # What is wrong with the data is said before a cluster is started.
     Prepared.read(job.data)
-    with cluster(job) as own:
+    last: Event | None = None
+    # What goes wrong is told while Ray is there: a thread that waits for it may end this process as it goes.
+    with cluster(job) as own, events:
         from zenplan_ray.driving import driven
 
         last = driven(job, events, stdin, own)
-    # Once nothing of Ray is there any more.
-    events.stage = last.stage
-    events.send(last)
+    if last is not None:
+        # Once nothing of Ray is there any more.
+        events.stage = last.stage
+        events.send(last)
 
 
 serve(do)

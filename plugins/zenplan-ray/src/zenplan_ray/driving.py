@@ -13,12 +13,13 @@ from queue import Empty
 from types import FrameType
 from typing import Any, Final
 
+import msgspec
 import pyarrow.fs
 import ray
 from fsspec.implementations.memory import MemoryFileSystem
 from ray.train import FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
-from zenplan import ZenplanError, documents
+from zenplan import ZenplanError
 from zenplan.errors import FailureKind
 from zenplan.worker.protocol import Ended, Error, Event, Events, Pulse, Raised, Restarted, Stop, Train, decode_event
 from zenplan.worker.protocol import decode_stop as decoded
@@ -29,15 +30,16 @@ from zenplan_ray import mailbox
 from zenplan_ray.mailbox import Said
 from zenplan_ray.training import PATIENCE_S, Lost, work
 
-# After which workers that have not come are taken for missing; in which those that are done leave.
+# After which workers that have not come are taken for missing; in which those that are done leave, or that failed.
 _WAIT_S: Final = 300.0
 _LEAVE_S: Final = 60.0
+_FAIL_S: Final = 15.0
 # In which a run whose parent is gone writes its checkpoint.
 _GRACE_S: Final = 330.0
 
 
-def driven(job: Train, events: Events, stdin: Stdin, own: bool) -> Event:
-    """Do the job; its last event, which is not told yet.
+def driven(job: Train, events: Events, stdin: Stdin, own: bool) -> Event | None:
+    """Do the job; its last event, which is not told yet; None where it had to be.
 
     Args:
         own: whether the cluster is of this run alone, on this machine.
@@ -85,7 +87,7 @@ class Driver:
     _since_s: float = field(default_factory=time.monotonic)
     _terminated: list[bool] = field(default_factory=list)
 
-    def driven(self, own: bool) -> Event:
+    def driven(self, own: bool) -> Event | None:
         """As of the function."""
         # Ray has a handler of its own from its start on.
         signal.signal(signal.SIGTERM, self._terminate)
@@ -96,9 +98,12 @@ class Driver:
             over = not fitting.is_alive()
             for said in ray.get(self.box.heard.remote()):
                 if last := self._hear(said):
-                    if isinstance(last, Ended):
-                        fitting.join(_LEAVE_S)
-                    return last
+                    fitting.join(_LEAVE_S if isinstance(last, Ended) else _FAIL_S)
+                    if not fitting.is_alive():
+                        return last
+                    self.events.stage = last.stage
+                    self.events.send(last)
+                    return None
             if over:
                 raise self._why()
             self._check_all_there()
@@ -110,7 +115,7 @@ class Driver:
         job = self.job
         names = ("KERAS_HOME",) if own else ()
         config = {
-            "job": documents.encode(job),
+            "job": msgspec.json.encode(job),
             "mailbox": self.box,
             "folder": str(Path.cwd()),
             "environment": {name: os.environ[name] for name in names if name in os.environ},
@@ -195,7 +200,7 @@ class Driver:
         """Pass on what the parent has written, and what the system wishes."""
         if self._terminated and not self.stopping:
             self.stopping = True
-            self._put(documents.encode(Stop(reason=TERMINATED)))
+            self._put(msgspec.json.encode(Stop(reason=TERMINATED)).decode())
         while True:
             try:
                 line = self.stdin.lines.get_nowait()

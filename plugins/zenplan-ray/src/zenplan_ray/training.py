@@ -18,7 +18,7 @@ from uuid import uuid4
 import msgspec
 import ray
 from ray import train as ray_train
-from zenplan import ZenplanError, documents
+from zenplan import ZenplanError
 from zenplan.adapters.files.scratch import scratch
 from zenplan.errors import FailureKind
 from zenplan.worker.measuring.machine import confined, confined_beside, prepare
@@ -53,7 +53,7 @@ class Told(Events):
 
     def send(self, event: Event) -> None:
         """As of ``Events``. Raises BrokenPipeError: nobody hears any more."""
-        line = documents.encode(msgspec.structs.replace(event, stage=self.stage))
+        line = msgspec.json.encode(msgspec.structs.replace(event, stage=self.stage)).decode()
         self.say(Said(rank=self.rank, life=self.life, line=line))
 
     def say(self, said: Said) -> None:
@@ -90,7 +90,7 @@ def _work(config: Mapping[str, Any]) -> None:
         local=context.get_local_rank(),
         address=f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}",
     )
-    job = documents.decode(config["job"], Train, "the job")
+    job = msgspec.json.decode(config["job"], type=Train)
     resume = job.resume or (config["new"] and any((Path(job.folder) / "checkpoints").glob("step-*")))
     job = msgspec.structs.replace(job, resume=resume, ranks=ranks if ranks.size > 1 else None)
     gone: ZenplanError | None = None
