@@ -340,7 +340,7 @@ def main() -> None:
     lines = summary(document)
     print("\n".join(lines))
     if given.docs:
-        readme.write("scaling", "\n".join(lines))
+        readme.write("shaped-links", "\n".join(lines))
 
 
 if __name__ == "__main__":

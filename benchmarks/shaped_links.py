@@ -76,24 +76,22 @@ def joined(workers: int) -> Iterator[Links]:
         if shutil.which(program) is None:
             raise NoNamespaces(f"there is no program {program}")
     bridge = f"zb{os.getpid()}"
-    names = tuple(f"zn{os.getpid()}n{number}" for number in range(workers))
+    names, outer = (tuple(f"{kind}{os.getpid()}n{number}" for number in range(workers)) for kind in ("zn", "zv"))
     try:
         _do("ip", "link", "add", bridge, "type", "bridge")
         _do("ip", "link", "set", bridge, "up")
         for number, name in enumerate(names):
             _do("ip", "netns", "add", name)
-            outer = f"zv{os.getpid()}n{number}"
-            _do("ip", "link", "add", outer, "type", "veth", "peer", "name", name, "netns", name)
-            _do("ip", "link", "set", outer, "master", bridge, "up")
+            _do("ip", "link", "add", outer[number], "type", "veth", "peer", "name", name, "netns", name)
+            _do("ip", "link", "set", outer[number], "master", bridge, "up")
             _do("ip", "-n", name, "address", "add", f"{_NETWORK}.{number + 1}/24", "dev", name)
             _do("ip", "-n", name, "link", "set", name, "up")
             _do("ip", "-n", name, "link", "set", "lo", "up")
         yield Links(names)
     finally:
-        # An interface goes with its namespace; what was not made is not there to be taken away.
-        for name in names:
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
-        subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
+        # What was not made is not there to be taken away. An interface would go with its namespace, but later.
+        for kind, gone in (*(("link", each) for each in (*outer, bridge)), *(("netns", name) for name in names)):
+            subprocess.run(["ip", kind, "delete", gone], capture_output=True, check=False)
 
 
 def _do(*command: str) -> None:
