@@ -289,6 +289,48 @@ def test_kubernetes() -> None:
             Kubernetes().write(job(**changes))
 
 
+def test_kubernetes_begins_again_where_a_machine_was_taken_and_only_then() -> None:
+    spec = kubernetes_job(Kubernetes().write(job("spot")))["spec"]
+    count, fail = spec["podFailurePolicy"]["rules"]
+    assert (count["action"], count["onPodConditions"][0]["type"]) == ("Count", "DisruptionTarget")
+    assert fail["action"] == "FailJob"
+    codes = fail["onExitCodes"]
+    again = [code for code in (1, 2, 3, 75, 143) if (code in codes["values"]) != (codes["operator"] == "In")]
+    assert again == [75, 143]
+
+
+def test_kubernetes_takes_several_labels_and_names_of_claims() -> None:
+    two = job(options={"node-selector": "a/b=c,d=e"})
+    assert kubernetes_job(Kubernetes().write(two))["spec"]["template"]["spec"]["nodeSelector"] == {"a/b": "c", "d": "e"}
+    for changes in (
+        {"options": {"node-selector": "a=b,c"}},
+        {"options": {"node-selector": "a=b,a=c"}},
+        {"volume": "s3://bucket"},
+        {"volume": "My_Claim"},
+        {"package": "zenplan.whl"},
+    ):
+        with pytest.raises(UsageError):
+            Kubernetes().write(job(**changes))
+    plain, chosen = (Kubernetes().submit(replace(job("spot"), options=o)).notes for o in ({}, {"node-selector": "a=b"}))
+    assert (sum("node selector" in note for note in plain), chosen) == (2, ())
+
+
+def test_a_provider_that_a_system_does_not_have_is_said() -> None:
+    for launcher in (SkyPilot(), Dstack()):
+        assert not any("aws" in note for note in launcher.submit(job()).notes)
+        assert any("coreweave" in note for note in launcher.submit(job(provider="coreweave")).notes)
+    assert not any(
+        "coreweave" in n for n in SkyPilot().submit(job(provider="coreweave", options={"infra": "aws"})).notes
+    )
+
+
+def test_slurm_knows_the_options_of_sbatch() -> None:
+    with pytest.raises(UnknownName, match="partiton") as found:
+        Slurm().write(job(options={"partiton": "gpu"}))
+    assert "partition" in found.value.hint
+    assert "--container-image=x" in Slurm().write(job(options={"container-image": "x"}))["job.sh"]
+
+
 def test_kubernetes_puts_nothing_of_its_own_into_a_text() -> None:
     texts = {"A": "$(HOME)", "B": "$$(HOME) $$ $x $", "C": "$$$(HOME)$$$$", "D": "a$(b"}
     assert of_kubernetes(Kubernetes().write(job(environment=texts)))["environment"] == texts

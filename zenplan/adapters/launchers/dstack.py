@@ -43,6 +43,7 @@ _BACKENDS: Final[Mapping[str, str]] = {
     "vultr": "vultr",
     "crusoe": "crusoe",
 }
+_RESTARTS: Final = "begun again whenever machines were taken, until its time is over"
 # A GPU that all the time does next to nothing is taken for idle (assumed).
 _IDLE_PERCENT: Final = 2
 
@@ -60,7 +61,7 @@ class Dstack:
         options = options_of(job, self.name, ("backend", "region", "fleet"))
         backend = options.get("backend") or _BACKENDS.get(job.provider, "")
         region = options.get("region") or (job.region if backend else "")
-        parts = {**job.files, NODE: script(NODE), **requirements(job)}
+        parts = [*job.files, NODE, *requirements(job), *([job.package] if job.package else [])]
         deadline_s = math.ceil(job.deadline_s)
         task: dict[str, Any] = {
             "type": "task",
@@ -89,15 +90,18 @@ class Dstack:
             task["utilization_policy"] = {"min_gpu_utilization": _IDLE_PERCENT, "time_window": window}
         if job.retries:
             task["retry"] = {"on_events": ["no-capacity", "interruption"], "duration": f"{deadline_s}s"}
-        return {_FILE: heading(job) + to_yaml(task), NODE: parts[NODE], **requirements(job)}
+        return {_FILE: heading(job) + to_yaml(task), NODE: script(NODE), **requirements(job)}
 
     def submit(self, job: LaunchJob) -> Submission:
         """``dstack apply``."""
-        notes = ["no limit of dollars but an hour's price: zenplan's own ends the run"]
-        notes += [f"it begins again until its time is over, not {job.retries} times"] if job.retries else []
+        notes = ["of dollars dstack limits an hour's price alone; zenplan train ends the run at its limit"]
+        if job.provider and not (_BACKENDS.get(job.provider) or "backend" in job.options):
+            notes.append(
+                f"dstack has no backend {job.provider}, whose price the plan has: it takes any below that price"
+            )
         notes += [] if job.volume else ["what the run has written is lost with its machine: --volume keeps it"]
         command = ("dstack", "apply", "--yes", "--detach", "-f", _FILE)
-        return Submission(command=command, install="pip install dstack", notes=tuple(notes))
+        return Submission(command=command, install="pip install dstack", notes=tuple(notes), restarts=_RESTARTS)
 
 
 def _commands(job: LaunchJob) -> list[str]:

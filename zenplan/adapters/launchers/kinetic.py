@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zenplan.adapters.launchers.names import device_name
-from zenplan.adapters.launchers.parts import NODE, options_of, port, requirements, script
+from zenplan.adapters.launchers.parts import NODE, check_package, options_of, port, requirements, script
 from zenplan.domain.launch.job import LaunchJob, Submission
 from zenplan.errors import UsageError
 
@@ -25,6 +25,7 @@ class Kinetic:
         import json
 
         options = options_of(job, self.name, ("project", "zone", "cluster"))
+        check_package(job, self.name, job.shared)
         if job.nodes > 1:
             raise UsageError(
                 f"Kinetic gives a run one machine of GPUs, and this one has {job.nodes}",
@@ -60,9 +61,13 @@ class Kinetic:
     def submit(self, job: LaunchJob) -> Submission:
         """The script itself, which hands the job over."""
         notes = ["what the run has written is copied at its end alone: a machine that is taken takes it along"]
-        notes += ["Kinetic begins nothing again"] if job.retries else []
         command = ("python3", _SCRIPT)
-        return Submission(command=command, install="pip install keras-kinetic", notes=tuple(notes))
+        return Submission(
+            command=command,
+            install="pip install keras-kinetic",
+            notes=tuple(notes),
+            restarts="not begun again: Kinetic does not",
+        )
 
 
 def accelerator(job: LaunchJob) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from zenplan.adapters.launchers.parts import (
     NODE,
     STOP_S,
+    check_package,
     check_shared,
     heading,
     install,
@@ -36,6 +37,19 @@ _RESOURCES: Final[Mapping[str, str]] = {
 _IMAGE: Final = "python:3.12-slim"
 _FILES: Final = "/zenplan"
 _EXPANDED: Final = re.compile(r"\$+(?=\()|\${2,}")
+_CLAIM: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+# Labels that clouds and device plugins give their nodes.
+_SPOT: Final = (
+    "--option node-selector=cloud.google.com/gke-spot=true (GKE), eks.amazonaws.com/capacityType=SPOT (EKS), "
+    "karpenter.sh/capacity-type=spot (Karpenter)"
+)
+_KIND: Final[Mapping[str, str]] = {
+    "NVIDIA": "--option node-selector=nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3",
+    "Google": "--option node-selector=cloud.google.com/gke-tpu-accelerator=tpu-v5-lite-podslice",
+    "": "--option node-selector=node.kubernetes.io/instance-type=NAME",
+}
+# What 'zenplan train' ends with where its machine is taken (EX_TEMPFAIL), and where a SIGTERM ended it.
+_TAKEN: Final = (75, 143)
 # How long the job is kept once it has ended, for its logs (assumed).
 _KEPT_S: Final = 86_400
 
@@ -50,6 +64,8 @@ class Kubernetes:
         """The manifest. Raises UsageError: no folder is shared, or the devices have no device plugin."""
         options = options_of(job, self.name, ("namespace", "node-selector"))
         check_shared(job, self.name, "CLAIM")
+        check_package(job, self.name, job.shared)
+        _check_claim(job.volume)
         scope = {"namespace": options["namespace"]} if "namespace" in options else {}
         notes = {"zenplan/version": job.zenplan_version, "zenplan/plan-sha256": job.plan_sha256}
         meta = {"name": job.name, **scope, "labels": {"app": job.name}, "annotations": notes}
@@ -72,6 +88,14 @@ class Kubernetes:
     def submit(self, job: LaunchJob) -> Submission:
         """``kubectl apply``."""
         notes = [] if job.volume else ["what the run has written is lost with its pod: --volume CLAIM keeps it"]
+        selected = "node-selector" in job.options
+        if job.spot and not selected:
+            notes.append(f"nothing asks for spot nodes; a node selector does, as in: {_SPOT}")
+        if job.accelerator is not None and not selected:
+            notes.append(
+                f"any node that has such devices is taken, whether {job.accelerator.name} or not; a node selector says "
+                f"which, as in: {_KIND.get(job.accelerator.vendor, _KIND[''])}"
+            )
         return Submission(
             command=("kubectl", "apply", "-f", _FILE),
             install="https://kubernetes.io/docs/tasks/tools/",
@@ -90,11 +114,12 @@ def _job(job: LaunchJob, options: Mapping[str, str]) -> dict[str, Any]:
         "backoffLimit": job.retries * job.nodes,
         "podFailurePolicy": {
             "rules": [
+                {"action": "Count", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 {
-                    # Wrong usage, a limit that was reached: no second try changes it.
+                    # An error, wrong usage, a limit that was reached: no second try changes it.
                     "action": "FailJob",
-                    "onExitCodes": {"containerName": "train", "operator": "In", "values": [2, 3]},
-                }
+                    "onExitCodes": {"containerName": "train", "operator": "NotIn", "values": list(_TAKEN)},
+                },
             ]
         },
         "template": {"metadata": {"labels": {"app": job.name}}, "spec": _pod(job, options)},
@@ -122,23 +147,35 @@ def _pod(job: LaunchJob, options: Mapping[str, str]) -> dict[str, Any]:
         "volumeMounts": mounts,
         **_devices(job),
     }
-    selector = {}
-    if "node-selector" in options:
-        key, equals, value = options["node-selector"].partition("=")
-        if not (key and equals and value):
-            raise UsageError(
-                f"--option node-selector={options['node-selector']} is none",
-                "as in: --option node-selector=nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3",
-            )
-        selector = {"nodeSelector": {key: value}}
+    selected = _selected(options.get("node-selector", ""))
     return {
         "restartPolicy": "Never",
         "subdomain": job.name,
         "terminationGracePeriodSeconds": STOP_S,
-        **selector,
+        **({"nodeSelector": selected} if selected else {}),
         "containers": [container],
         "volumes": volumes,
     }
+
+
+def _selected(text: str) -> dict[str, str]:
+    """Labels of the nodes, of a list with commas."""
+    found: dict[str, str] = {}
+    for each in text.split(",") if text else ():
+        key, equals, value = each.partition("=")
+        if not (key and equals and value) or key in found:
+            raise UsageError(f"--option node-selector={text} is none", f"as in: {_KIND['NVIDIA']},KEY=VALUE")
+        found[key] = value
+    return found
+
+
+def _check_claim(name: str) -> None:
+    """Raise UsageError: no PersistentVolumeClaim can be called so (RFC 1123)."""
+    if name and not _CLAIM.fullmatch(name):
+        raise UsageError(
+            f"--volume {name} is no name of a claim",
+            "that of a PersistentVolumeClaim in the namespace: kubectl get pvc",
+        )
 
 
 def _literal(text: str) -> str:

@@ -28,10 +28,13 @@ def script(name: str) -> str:
 def heading(job: LaunchJob) -> str:
     """What the file is, as a comment."""
     most = f", {job.max_usd:.2f} dollars" if job.max_usd is not None else ""
-    return (
+    found = (
         f"# {job.name}: written by zenplan {job.zenplan_version} of the plan sha256:{job.plan_sha256}.\n"
-        f"# Upper end of the plan: {minutes(job.max_duration_s)} minutes{most}.\n"
+        f"# The run ends after {minutes(job.max_duration_s)} minutes{most}.\n"
     )
+    if job.usd_per_h is None or not job.price_of:
+        return found
+    return f"{found}# Price: {job.usd_per_h:,.2f} dollars an hour of all machines, {job.price_of}.\n"
 
 
 def minutes(seconds: float) -> int:
@@ -47,6 +50,21 @@ def requirements(job: LaunchJob) -> dict[str, str]:
 def install(job: LaunchJob) -> str:
     """The shell line that installs them."""
     return f"python3 -m pip install --quiet -r {REQUIREMENTS}" if job.requirements else ":"
+
+
+def check_package(job: LaunchJob, system: str, folder: str) -> None:
+    """Raise UsageError where a wheel was named, and the system carries texts alone.
+
+    Args:
+        job: that is launched.
+        system: by name.
+        folder: that nodes see, for a hint.
+    """
+    if job.package:
+        raise UsageError(
+            f"{system} carries no wheel to its nodes",
+            f"put it where they see it, and name that: --package {folder or '/shared'}/{job.package}; or a URL",
+        )
 
 
 def exports(job: LaunchJob) -> list[str]:

@@ -10,6 +10,7 @@ from zenplan.adapters.launchers.parts import NODE, check_shared, options_of, scr
 from zenplan.domain.launch.job import LaunchJob, Submission
 
 _DRIVER, _JOB, _RUNTIME = "ray_job.py", "job.json", "runtime_env.json"
+_HERE = "${RAY_RUNTIME_ENV_CREATE_WORKING_DIR}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,12 @@ class Ray:
 
         options_of(job, self.name, ("address",))
         check_shared(job, self.name, job.shared or "/shared")
-        runtime = {"pip": list(job.requirements)} if job.requirements else {}
+        # Ray reads the list before it is in its working folder, and puts that in place of the name.
+        named = [
+            each.replace(f"./{job.package}", f"{_HERE}/{job.package}") if job.package else each
+            for each in job.requirements
+        ]
+        runtime = {"pip": named} if named else {}
         told = {
             "command": job.command,
             "environment": dict(job.environment),

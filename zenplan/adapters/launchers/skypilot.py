@@ -36,6 +36,7 @@ _CLOUDS: Final[Mapping[str, str]] = {
     "digitalocean": "do",
     "verda": "verda",
 }
+_RESTARTS: Final = "begun again whenever machines were taken"
 # What 'zenplan train' ends with where its machine is taken (EX_TEMPFAIL).
 _TAKEN: Final = 75
 
@@ -82,11 +83,17 @@ class SkyPilot:
 
     def submit(self, job: LaunchJob) -> Submission:
         """``sky jobs launch``."""
-        notes = ["no limit of dollars and of hours: zenplan's own end the run"]
-        notes += [f"it begins again as often as machines are taken, not {job.retries} times"] if job.retries else []
+        notes = ["SkyPilot itself limits neither dollars nor hours; zenplan train ends the run at its limits"]
+        if job.provider and not (_infra(job) or "infra" in job.options):
+            notes.append(
+                f"SkyPilot has no cloud {job.provider}, whose price the plan has: it takes the cheapest of its own, and "
+                "dollars are counted at the plan's price all the same; --option infra=CLOUD, an estimate with --provider"
+            )
         notes += [] if job.volume else ["what the run has written is lost with its machine: --volume keeps it"]
         command = ("sky", "jobs", "launch", "--yes", "--detach-run", "--name", job.name, _FILE)
-        return Submission(command=command, install="pip install 'skypilot[aws]'", notes=tuple(notes))
+        return Submission(
+            command=command, install="pip install 'skypilot[aws]'", notes=tuple(notes), restarts=_RESTARTS
+        )
 
 
 def _infra(job: LaunchJob) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from zenplan.adapters.launchers.parts import exports, heading, minutes
+from zenplan.adapters.launchers.sbatch import OPTIONS
 from zenplan.adapters.run_folder.folder import STATUS
 from zenplan.domain.launch.job import LaunchJob, Submission
 from zenplan.domain.measured.training_run import PREEMPTED
-from zenplan.errors import UsageError
+from zenplan.errors import UnknownName, UsageError
 
 _FILE: Final = "job.sh"
 # Of sbatch, in its long form. What the plan says is not among them.
@@ -67,6 +68,10 @@ class Slurm:
     def submit(self, job: LaunchJob) -> Submission:
         """``sbatch``."""
         notes = ["the folder of these files, the data and the run are where all nodes see them"]
+        if not job.command[0].startswith("/"):
+            notes.append(
+                "nothing is installed: zenplan is of the environment that hands the job over, or --venv names one"
+            )
         notes += ["spot machines are a partition's: --option partition=NAME"] if job.spot else []
         return Submission(
             command=("sbatch", _FILE), install="sbatch is on a login node of the cluster", notes=tuple(notes)
@@ -83,6 +88,8 @@ def _directives(job: LaunchJob) -> list[str]:
         kind = f"{job.accelerator_name}:" if job.accelerator_name else ""
         found.append(f"gpus-per-node={kind}{job.node_ranks}")
     for name, value in job.options.items():
+        if _OPTION.fullmatch(name) and name not in OPTIONS:
+            raise UnknownName("option of sbatch", name, OPTIONS)
         if not _OPTION.fullmatch(name) or name in _OF_THE_PLAN:
             raise UsageError(f"--option {name} is none of sbatch's that may be given", "as in: --option partition=gpu")
         if re.search(r"[\s\"'\\#]", value):

@@ -49,13 +49,15 @@ class LaunchJob:
         spot: machines that can be taken away, at the spot price.
         retries: how often the job is begun again after machines were taken or lost.
         requirements: of pip, zenplan's exact version first.
+        package: the wheel beside the files that the first of them names; empty where it names none.
         image: of the container, where there is one; empty for the system's own.
         options: of the system, by its own names.
         zenplan_version: that wrote it.
         plan_sha256: of the plan that it is made from.
-        max_duration_s: the plan's wall-clock time at its upper end.
-        max_usd: the plan's bill at its upper end; None where no price is known.
+        max_duration_s: after which the run ends.
+        max_usd: before which the run ends; None where no price is known.
         usd_per_h: of all machines; None where it is not known.
+        price_of: whose price that is, of which day, for people; empty where it is not known.
     """
 
     name: str
@@ -75,6 +77,7 @@ class LaunchJob:
     spot: bool = False
     retries: int = 0
     requirements: tuple[str, ...] = ()
+    package: str = ""
     image: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     zenplan_version: str
@@ -82,6 +85,7 @@ class LaunchJob:
     max_duration_s: float
     max_usd: float | None = None
     usd_per_h: float | None = None
+    price_of: str = ""
 
     def __post_init__(self) -> None:
         for name in ("files", "environment", "options"):
@@ -96,7 +100,9 @@ class LaunchJob:
         texts = (*self.command, *self.environment.values(), *self.options.values(), *self.requirements)
         checks.lines("job", **{f"text {number}": text for number, text in enumerate(texts)})
         checks.lines("job", shared=self.shared, volume=self.volume, run_folder=self.run_folder)
-        checks.lines("job", image=self.image, plan_sha256=self.plan_sha256)
+        checks.lines(
+            "job", image=self.image, plan_sha256=self.plan_sha256, package=self.package, price_of=self.price_of
+        )
         checks.lines("job", accelerator_name=self.accelerator_name, provider=self.provider, region=self.region)
         for name in self.environment:
             if not VARIABLE.fullmatch(name) or name in RENDEZVOUS:
@@ -124,13 +130,15 @@ class Submission:
         command: of the system's own client, run in the folder of the files.
         install: how its client is got, a line.
         notes: what it does not do of the job, a line each.
+        restarts: when the system begins the job again, in words; empty where it is as often as the job says.
     """
 
     command: tuple[str, ...]
     install: str
     notes: tuple[str, ...] = ()
+    restarts: str = ""
 
     def __post_init__(self) -> None:
         if not self.command:
             raise DataError("submission: it has no command")
-        checks.lines("submission", install=self.install)
+        checks.lines("submission", install=self.install, restarts=self.restarts)
