@@ -160,7 +160,10 @@ def test_a_request_file_alone(called: Callable[..., Any]) -> None:
     Path("run.toml").write_text(RUN, encoding="utf-8")
     argv = ("run.toml", "--on", "slurm", "--nodes", "2", "--gpus-per-node", "4", "--gpu", "H100")
     assert called("launch", *argv).code == 2
-    job = document(called, *argv, "--max-hours", "2", "--max-usd", "50")["job"]
+    assert called("launch", *argv, "--max-hours", "2", "--max-usd", "50").code == 2
+    price = ("--usd-per-hour", "20")
+    job = document(called, *argv, "--max-hours", "2", "--max-usd", "50", *price)["job"]
+    assert (job["usd_per_h"], flag(job["command"], "--usd-per-hour")) == (40.0, "20.0000")
     assert (job["nodes"], job["node_ranks"], job["max_duration_s"], job["max_usd"]) == (2, 4, 7200.0, 50.0)
     Path("run.toml").write_text(RUN + "max_hours = 3\n", encoding="utf-8")
     job = document(called, "run.toml", "--on", "slurm", "--out", "b")["job"]
@@ -260,6 +263,93 @@ def test_what_differs_from_the_plan_is_said(plan: dict[str, Any], called: Callab
     notes = " ".join(document(called, "plan.json", "--on", "slurm")["notes"])
     assert "512" in notes
     assert "fp32" in notes
+
+
+def test_a_model_of_another_size_is_said(plan: dict[str, Any], called: Callable[..., Any]) -> None:
+    notes = " ".join(document(called, "plan.json", "--on", "slurm")["notes"])
+    assert ("parameters" in notes, "tokens a sample" in notes) == (True, True)
+    own = "\n[train.options]\nlayers = 12\nwidth = 768\nheads = 12\nlength = 1024\n"
+    Path("run.toml").write_text(RUN.replace("steps = 100", "steps = 1908") + own, encoding="utf-8")
+    notes = " ".join(document(called, "plan.json", "--on", "slurm")["notes"])
+    assert ("parameters" in notes, "tokens" in notes) == (False, False)
+
+
+def test_what_fits_by_zero_alone_is_refused(called: Callable[..., Any]) -> None:
+    argv = ("--params", "7e9", "--tokens", "1B", "--gpu", "H100", "--gpus", "16", "--provider", "aws")
+    assert called("estimate", *argv, "--save", "plan.json").code == 0
+    Path("run.toml").write_text(RUN, encoding="utf-8")
+    batch = json.loads(Path("plan.json").read_text(encoding="utf-8"))["quotes"][0]["layout"]
+    assert batch["zero"] > 0
+    done = called("launch", "plan.json", "--on", "slurm")
+    assert (done.code, "--software keras" in done.err) == (3, True), done.err
+    assert not Path("launch-slurm").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (
+            "https://x.org/zenplan-0.1.0-py3-none-any.whl",
+            "zenplan[train,torch] @ https://x.org/zenplan-0.1.0-py3-none-any.whl",
+        ),
+        ("zenplan>=0.1", "zenplan[train,torch]>=0.1"),
+        ("zenplan[all] @ git+https://x.org/z", "zenplan[train,torch] @ git+https://x.org/z"),
+        (
+            f"/shared/zenplan-{__version__}-py3-none-any.whl",
+            f"zenplan[train,torch] @ file:///shared/zenplan-{__version__}-py3-none-any.whl",
+        ),
+    ],
+)
+def test_a_package_is_what_nodes_install(
+    given: str, wanted: str, plan: dict[str, Any], called: Callable[..., Any]
+) -> None:
+    argv = ("plan.json", "--on", "kubernetes", *SYSTEMS["kubernetes"])
+    plain = document(called, *argv)
+    assert any("package index" in note for note in plain["notes"])
+    found = document(called, *argv, "--package", given)
+    assert found["job"]["requirements"] == [wanted]
+    assert not any("package index" in note for note in found["notes"])
+
+
+def test_a_wheel_goes_along(plan: dict[str, Any], called: Callable[..., Any]) -> None:
+    name = f"zenplan-{__version__}-py3-none-any.whl"
+    Path("dist").mkdir()
+    Path("dist", name).write_bytes(b"PK\x03\x04\xff")
+    for system in ("skypilot", "dstack", "ray"):
+        job = document(called, "plan.json", "--on", system, *SYSTEMS[system], "--package", f"dist/{name}")["job"]
+        assert (job["package"], job["requirements"]) == (name, [f"./{name}[train,torch]"])
+        assert Path(f"launch-{system}", name).read_bytes() == b"PK\x03\x04\xff"
+    task = yaml.safe_load(Path("launch-dstack/task.dstack.yml").read_text(encoding="utf-8"))
+    assert f"{name}:/zenplan/{name}" in task["files"]
+    runtime = json.loads(Path("launch-ray/runtime_env.json").read_text(encoding="utf-8"))
+    assert runtime["pip"] == [f"${{RAY_RUNTIME_ENV_CREATE_WORKING_DIR}}/{name}[train,torch]"]
+    for bad in ((f"dist/{name}", "kubernetes"), ("nothing.whl", "ray"), ("numpy", "ray"), (f"x/{name}", "ray")):
+        assert (
+            called("launch", "plan.json", "--on", bad[1], *SYSTEMS[bad[1]], "--package", bad[0], "--out", "o").code == 2
+        )
+    assert called("launch", "plan.json", "--on", "slurm", "--package", "zenplan", "--venv", "/v").code == 2
+
+
+def test_limits_say_whose_they_are(plan: dict[str, Any], called: Callable[..., Any]) -> None:
+    plain = document(called, "plan.json", "--on", "slurm")
+    assert not any("ends the run after" in note for note in plain["notes"])
+    least = document(called, "plan.json", "--on", "slurm", "--max-usd", "5")
+    assert any("lower end" in note for note in least["notes"])
+    shown = called("launch", "plan.json", "--on", "slurm", "--max-usd", "5").out
+    assert "as given" in shown
+    assert plain["job"]["provider"] == "aws"
+    assert plan["quotes"][0]["prices"]["on-demand"]["as_of"] in plain["job"]["price_of"]
+    assert plain["job"]["price_of"] in Path("launch-slurm/job.sh").read_text(encoding="utf-8")
+
+
+def test_devices_are_named_and_the_engine_runs_on_them(called: Callable[..., Any]) -> None:
+    Path("run.toml").write_text(RUN, encoding="utf-8")
+    argv = ("run.toml", "--on", "slurm", "--max-hours", "2", "--gpus-per-node", "4")
+    done = called("launch", *argv)
+    assert (done.code, "--gpu" in done.err) == (2, True)
+    assert called("launch", *argv, "--gpu", "TPU-v5e").code == 2
+    Path("run.toml").write_text(RUN.replace("torch", "jax"), encoding="utf-8")
+    assert "jax[tpu]" in document(called, *argv, "--gpu", "TPU-v5e")["job"]["requirements"]
 
 
 SMALL = """

@@ -12,6 +12,8 @@ from zenplan.domain.launch.job import NAME
 from zenplan.errors import UsageError
 
 _MOST_HOURS: Final = 1e6
+# Options that may be given several times, for as many values.
+_LISTS: Final = ("node-selector",)
 
 
 def _name(text: str, what: str) -> str:
@@ -30,6 +32,7 @@ _PARSE: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "nodes": _whole(1e5, "2"),
     "gpus_per_node": _whole(1e3, "8"),
     "max_usd": units.parse_usd,
+    "usd_per_hour": units.or_zero(units.parse_usd),
     "max_hours": lambda text, what: units.parse_count(text, what, _MOST_HOURS, "24, 0.5"),
     "port": _whole(65_535, "29500"),
 }
@@ -42,6 +45,7 @@ class Asked:
     FLAGS: ClassVar[tuple[str, ...]] = (
         *("plan", "on", "out", "overwrite", "train", "name", "run_folder", "spot", "retries", "nodes"),
         *("gpus_per_node", "gpu", "max_usd", "max_hours", "shared", "volume", "accelerator", "image", "venv", "port"),
+        *("package", "usd_per_hour"),
     )
 
     plan: Path
@@ -64,6 +68,8 @@ class Asked:
     image: str | None = None
     venv: str | None = None
     port: int | None = None
+    package: str | None = None
+    usd_per_hour: float | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -83,6 +89,9 @@ def _pairs(texts: tuple[str, ...], flag: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not name or not equals:
             raise UsageError(f"{flag} {text} is none", f"write it as in: {flag} NAME=VALUE")
+        if name in found and name in _LISTS:
+            found[name] += f",{value}"
+            continue
         if name in found:
             raise UsageError(f"{flag} {name} was given twice", "give one")
         found[name] = value

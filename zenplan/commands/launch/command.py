@@ -49,6 +49,9 @@ def launch(
     gpu: Annotated[Text, _option("--gpu", "Which they are, for a request file; else processors.", "NAME", _RUN)] = None,
     max_usd: Annotated[Text, _option("--max-usd", "By default the plan's upper end.", "USD", _LIMITS)] = None,
     max_hours: Annotated[Text, _option("--max-hours", "By default the plan's upper end.", "NUMBER", _LIMITS)] = None,
+    usd_per_hour: Annotated[
+        Text, _option("--usd-per-hour", "Of one machine with its devices; by default the plan's price.", "USD", _LIMITS)
+    ] = None,
     shared: Annotated[
         Text, _option("--shared", "Folder of data and runs that all nodes see, as they call it.", "FOLDER", _SYSTEM)
     ] = None,
@@ -68,6 +71,10 @@ def launch(
     venv: Annotated[
         Text,
         _option("--venv", "An environment on the nodes that has zenplan; nothing is installed.", "FOLDER", _SYSTEM),
+    ] = None,
+    package: Annotated[
+        Text,
+        _option("--package", "What nodes install: a wheel's path or URL, or a requirement.", "PACKAGE", _SYSTEM),
     ] = None,
     port: Annotated[Text, _option("--port", "Of the rendezvous.", "COUNT", _SYSTEM)] = None,
     output: Format = None,

@@ -39,6 +39,7 @@ class JobDocument(Document):
     spot: Annotated[bool, Meta(description="Whether its machines can be taken away.")]
     retries: Annotated[CountFromZero, Meta(description="New starts after machines were taken, a count.")]
     requirements: Annotated[tuple[str, ...], Meta(description="Of pip; empty where zenplan is there.")]
+    package: Annotated[str, Meta(description="The wheel beside the files that pip installs; empty for none.")]
     image: Annotated[str, Meta(description="Of the container; empty for the system's own.")]
     zenplan_version: Annotated[Name, Meta(description="That wrote it.")]
     plan_sha256: Annotated[Sha256, Meta(description="Of the plan.")]
@@ -46,6 +47,8 @@ class JobDocument(Document):
     deadline_s: Annotated[Positive, Meta(description="After which the system ends it, in seconds.")]
     max_usd: Annotated[Positive | None, Meta(description="Before which the run ends, in dollars; null for no limit.")]
     usd_per_h: Annotated[NotNegative | None, Meta(description="Of all machines; null where it is not known.")]
+    price_of: Annotated[str, Meta(description="Whose price that is, of which day; empty where it is not known.")]
+    provider: Annotated[str, Meta(description="Whose machines the plan is of; empty where it has none.")]
 
 
 class LaunchDocument(Document, tag_field="schema", tag="zenplan.launch/1"):

@@ -22,6 +22,8 @@ class Launched:
         system: by name; job: that it runs.
         folder: of the files; files: name to text.
         submission: how they are handed over.
+        wheel: of zenplan, that goes along with them; None without.
+        limits: whose each of the job's limits is, and which ends it first, for people.
         notes: what differs from the plan, and what the system does not do.
     """
 
@@ -30,6 +32,8 @@ class Launched:
     folder: Path
     files: Mapping[str, str]
     submission: Submission
+    wheel: Path | None = None
+    limits: str = ""
     notes: tuple[str, ...]
 
     @property

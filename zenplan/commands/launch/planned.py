@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from zenplan import documents
+from zenplan import documents, units
 from zenplan.adapters.files.regular_file import read_bytes
 from zenplan.commands.estimate.document import EstimateDocument
 from zenplan.commands.estimate.document import PlanDocument as EstimatedPlan
+from zenplan.commands.estimate.quote_document import QuoteDocument
 from zenplan.commands.estimate.saved_plan import MOST_BYTES, read_plan
 from zenplan.commands.launch.asked import Asked
-from zenplan.commands.layouts.document import LayoutsDocument
+from zenplan.commands.layouts.document import LayoutsDocument, TriedDocument
 from zenplan.commands.layouts.document import PlanDocument as LaidOutPlan
-from zenplan.commands.shared.document import LayoutDocument
+from zenplan.commands.shared.document import LayoutDocument, MemoryPartsDocument
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.training.stack import STACKS
 from zenplan.errors import DataError, NoFit, UsageError
@@ -41,6 +42,13 @@ class Planned:
         spot: whether at the spot price.
         max_duration_s, max_usd: at the plan's upper end; None where it does not say.
         usd_per_h: of all machines; None where it is not known.
+        price_of: whose price that is, of which day; empty where it is not known.
+        least_s, least_usd: at its lower end; None where it does not say.
+        parameters, seq_len, unit: of the model; steps: of the run. None or empty of a request file.
+        stack: whose time it is; empty of a request file, and where any layout may be run.
+        whole_bytes, device_bytes: what a device holds where nothing is divided over replicas, a sample at a time, and its
+            memory; None of a request file.
+        wanted: devices that the plan was asked for; None where it was not. idle: of the machines, not used.
         batch: samples of a step; precision: of it. None of a request file, which is what is trained.
         layout: of a step; None of a request file.
     """
@@ -56,6 +64,18 @@ class Planned:
     max_duration_s: float | None = None
     max_usd: float | None = None
     usd_per_h: float | None = None
+    price_of: str = ""
+    least_s: float | None = None
+    least_usd: float | None = None
+    parameters: float | None = None
+    seq_len: int | None = None
+    unit: str = ""
+    steps: float | None = None
+    stack: str = ""
+    whole_bytes: float | None = None
+    device_bytes: float | None = None
+    wanted: int | None = None
+    idle: int = 0
     batch: int | None = None
     precision: str | None = None
     layout: LayoutDocument | None = None
@@ -121,6 +141,9 @@ def _laid_out(content: bytes, asked: Asked, sha256: str) -> Planned | None:
         accelerator=cluster.accelerator,
         spot=bool(asked.spot),
         usd_per_h=price.device_usd_per_h * cluster.devices if price and not asked.spot else None,
+        price_of=f"on-demand of {price.offer}, {_day(price.as_of)}" if price and not asked.spot else "",
+        **_of_model(found, found.layouts[0]),
+        device_bytes=cluster.memory_bytes,
         batch=found.plan.global_batch_samples,
         precision=found.plan.precision,
         layout=found.layouts[0].layout,
@@ -154,10 +177,42 @@ def _estimated(found: EstimateDocument, asked: Asked, sha256: str) -> Planned:
         max_duration_s=bill.wall_clock_s.high,
         max_usd=bill.total_usd.high if bill.total_usd else None,
         usd_per_h=price.usd_per_h * quote.machines if price else None,
+        price_of=f"{billing} of {quote.provider} {quote.instance}, {_day(price.as_of)}" if price else "",
+        least_s=bill.wall_clock_s.low,
+        least_usd=bill.total_usd.low if bill.total_usd else None,
+        **_of_model(found, quote),
+        device_bytes=quote.memory.available_bytes,
+        wanted=units.digits_of(str(found.request.get("gpus") or ""), 10**9),
+        idle=quote.idle_devices,
+        steps=found.plan.steps,
         batch=found.plan.global_batch_samples,
         precision=found.plan.precision,
         layout=quote.layout,
     )
+
+
+def _of_model(found: EstimateDocument | LayoutsDocument, tried: QuoteDocument | TriedDocument) -> dict[str, Any]:
+    load = found.workload
+    stack = found.plan.stack or f"{found.plan.software} software"
+    whole = whole_bytes(tried.layout, tried.memory, load.parameters)
+    own = {"parameters": load.parameters, "seq_len": load.tokens_per_sample, "unit": load.unit}
+    return {**own, "stack": stack, "whole_bytes": whole}
+
+
+def whole_bytes(layout: LayoutDocument, memory: MemoryPartsDocument, parameters: float) -> float:
+    """What a device needs at least where nothing is divided over replicas: the plan's memory, each part that ZeRO divides
+    as often as there are shards, and of the activations those of one sample."""
+    shards = layout.shard or layout.dp * layout.cp
+    times = [shards if layout.zero >= stage else 1 for stage in (1, 2, 3)]
+    # Under ZeRO 3 some layers are there whole for a moment, which must not be counted as often: fp32 is the most.
+    weights = min(memory.weights_bytes * times[2], max(memory.weights_bytes, 4 * parameters / (layout.tp * layout.pp)))
+    states = memory.optimizer_bytes * times[0] + memory.gradients_bytes * times[1] + weights
+    loose = memory.activations_bytes + memory.logits_bytes + memory.fragmentation_bytes
+    return states + memory.workspace_bytes + loose / layout.micro_batch
+
+
+def _day(day: str | None) -> str:
+    return f"seen {day}" if day else "of no known day"
 
 
 def _each(devices: int, nodes: int) -> int:

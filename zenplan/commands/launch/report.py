@@ -16,11 +16,16 @@ def launch_report(found: Launched) -> Report:
     devices = f", {job.accelerator.name}" if job.accelerator else ""
     most = f"{units.duration(job.max_duration_s)}"
     most += f", ${job.max_usd:,.2f}" if job.max_usd is not None else ""
-    restarts = f"; begun again up to {units.many(job.retries, 'time')}" if job.retries else ""
+    often = found.submission.restarts or f"begun again up to {units.many(job.retries, 'time')}"
+    restarts = f"; {often}" if job.retries else ""
+    price = []
+    if job.usd_per_h is not None:
+        price.append(("price", f"{units.usd(job.usd_per_h)} an hour of all machines, {job.price_of}"))
     rows = (
-        ("files", ", ".join([*found.files, LAUNCH])),
+        ("files", ", ".join([*found.files, *([job.package] if job.package else []), LAUNCH])),
         ("runs on", f"{where}{devices}{', spot' if job.spot else ''}"),
-        ("ends at", f"{most}{restarts}"),
+        ("ends at", f"{most}{f' ({found.limits})' if found.limits else ''}{restarts}"),
+        *price,
         ("the run", job.run_folder),
         ("next", found.next),
     )

@@ -12,18 +12,19 @@ from typing import Any, Final
 from zenplan.adapters.corpus.sources import PYTHON
 from zenplan.adapters.files.regular_file import read_text
 from zenplan.adapters.workers.process import BACKENDS
+from zenplan.commands.launch.package import Package
 from zenplan.commands.shared.options import parsed
 from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.train.flags import parsed_train, read_train_table
 from zenplan.commands.train.search.table import has_search
 from zenplan.errors import UnknownName, UsageError
 from zenplan.protocols import Engine
-from zenplan.version import __version__
 
 # As the command names it, in the folder of the job's files.
 RUN: Final = "run.toml"
 # Kubernetes keeps it in a ConfigMap, of 1 MiB in all.
 _MOST_BYTES: Final = 500_000
+_JAX: Final = {"NVIDIA": "jax[cuda12]", "Google": "jax[tpu]"}
 _TOGETHER: Final = ("workers", "devices", "tensor_parallel")
 _HINT: Final = "'zenplan train init decoder run.toml' writes one; --train names another"
 
@@ -42,7 +43,7 @@ class Trained:
         given: the flags in it, as texts and paths; model among them.
         backend: the engine's name.
         batch: samples of a step; None for the model's own.
-        max_usd, max_hours: of the file.
+        max_usd, max_hours: of the file; usd_per_hour: of one machine.
         together: what it says of workers and devices, by flag.
     """
 
@@ -53,14 +54,16 @@ class Trained:
     batch: int | None
     max_usd: float | None
     max_hours: float | None
+    usd_per_hour: float | None
     together: Mapping[str, Any]
 
     def moved(self, shared: str) -> tuple[str, ...]:
         """The flags that name its files as the nodes do: those below its folder are below ``shared``; with none, nodes see
         this machine's folders."""
-        return tuple(word for name, path in self._paths() for word in (name, self._there(path, shared)))
+        return tuple(word for name, path in self.paths() for word in (name, self.there(path, shared)))
 
-    def _paths(self) -> Iterator[tuple[str, Path]]:
+    def paths(self) -> Iterator[tuple[str, Path]]:
+        """Flags that name files, with what they name."""
         for name, value in self.given.items():
             flag = f"--{name.replace('_', '-')}"
             if isinstance(value, Path):
@@ -68,7 +71,8 @@ class Trained:
             elif name == "model" and str(value).endswith(".keras"):
                 yield flag, Path(value)
 
-    def _there(self, path: Path, shared: str) -> str:
+    def there(self, path: Path, shared: str) -> str:
+        """What nodes call it."""
         if path.name == PYTHON and not path.exists():
             return PYTHON
         whole, folder = whole_path(path), whole_path(self.path.parent)
@@ -76,18 +80,20 @@ class Trained:
             return str(whole)
         return str(Path(shared) / whole.relative_to(folder))
 
-    def requirements(self, engine: Engine, vendor: str) -> tuple[str, ...]:
-        """What pip installs for it: this very release of zenplan, and its engine.
+    def requirements(self, engine: Engine, vendor: str, package: Package) -> tuple[str, ...]:
+        """What pip installs for it: zenplan and its engine.
 
         Args:
             engine: that trains.
             vendor: of the devices; empty for processors.
+            package: of zenplan.
         """
         if engine.name not in BACKENDS:
-            return (f"zenplan[train]=={__version__}", engine.extra)
-        found = (f"zenplan[train,{engine.name}]=={__version__}",)
+            return (package.requirement("train"), engine.extra)
+        found = (package.requirement(f"train,{engine.name}"),)
         # Of itself JAX installs its processors' half alone.
-        return (*found, "jax[cuda12]") if engine.name == "jax" and vendor == "NVIDIA" else found
+        jax = _JAX.get(vendor) if engine.name == "jax" else None
+        return (*found, jax) if jax else found
 
     def notes(self) -> Iterator[str]:
         """What has to be on the nodes beside it."""
@@ -131,6 +137,7 @@ def read_trained(path: Path, engines: Sequence[Engine]) -> tuple[Trained, Engine
         batch=parsed(request).get("batch"),
         max_usd=known.get("max_usd"),
         max_hours=known.get("max_hours"),
+        usd_per_hour=parsed(request).get("usd_per_hour"),
         together={name: known[name] for name in _TOGETHER if name in known},
     )
     return found, engine

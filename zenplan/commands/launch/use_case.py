@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from zenplan import units
+from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.launch.asked import Asked
+from zenplan.commands.launch.compared import differences, early
 from zenplan.commands.launch.launched import LAUNCH, Launched
+from zenplan.commands.launch.package import Package, package_of
 from zenplan.commands.launch.planned import Planned, planned
 from zenplan.commands.launch.trained import RUN, Trained, read_trained, whole_path
 from zenplan.commands.launch.written import write_files
 from zenplan.commands.shared.tables import catalogue
 from zenplan.commands.train.together import together_of
+from zenplan.domain.answer.fit import PLANNED_UP_TO
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.launch.job import NAME, PORT, LaunchJob
-from zenplan.errors import DataError, UnknownName, UsageError
+from zenplan.errors import DataError, NoFit, UnknownName, UsageError
 from zenplan.plugins import Plugins
 from zenplan.protocols import Engine
 from zenplan.units import HOUR_S
@@ -26,7 +31,14 @@ from zenplan.version import __version__
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # New starts on machines that can be taken away, unless --retries says another number (assumed).
 _SPOT_RETRIES: Final = 10
-_TENSORFLOW: Final = "tensorflow"
+# Engines by the vendors whose devices they run on as pip installs them; AMD's need wheels of their own.
+_RUNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Google": ("jax",),
+    "AWS": (),
+    "Intel": (),
+    "Graphcore": (),
+    "Huawei": (),
+}
 
 
 def launch(asked: Asked, plugins: Plugins) -> Launched:
@@ -44,16 +56,21 @@ def launch(asked: Asked, plugins: Plugins) -> Launched:
     trained, engine = read_trained(file, plugins.engines())
     sheet = catalogue(plugins).by_name(plan.accelerator) if plan.accelerator else None
     folder = asked.out or Path(f"launch-{launcher.name}")
-    job = _job(asked, plan, trained, engine, sheet, folder)
+    package = _package(asked)
+    job = _job(asked, plan, trained, engine, sheet, folder, package)
     files = {**job.files, **_checked(launcher.write(job), launcher.name, job)}
     submission = launcher.submit(job)
+    compared = (*differences(plan, trained), *early(plan, job.max_duration_s / HOUR_S, job.max_usd, job.usd_per_h))
+    here = (*_there(asked, trained), *_installed(package, job, files), *_machines(asked, plan, sheet))
     found = Launched(
         system=launcher.name,
         job=job,
         folder=folder,
         files=files,
         submission=submission,
-        notes=(*_differences(plan, trained), *trained.notes(), *submission.notes),
+        wheel=package.wheel,
+        limits=_limits(asked, trained, job),
+        notes=(*compared, *trained.notes(), *here, *submission.notes),
     )
     write_files(found, asked.overwrite)
     return found
@@ -67,18 +84,25 @@ def _checked(files: Mapping[str, str], system: str, job: LaunchJob) -> Mapping[s
 
 
 def _job(
-    asked: Asked, plan: Planned, trained: Trained, engine: Engine, sheet: Accelerator | None, folder: Path
+    asked: Asked,
+    plan: Planned,
+    trained: Trained,
+    engine: Engine,
+    sheet: Accelerator | None,
+    folder: Path,
+    package: Package,
 ) -> LaunchJob:
     device = None if sheet is not None and sheet.threads is not None else sheet
     _check(plan, trained, engine)
+    _check_devices(asked, plan, trained, device)
     hours = _hours(asked, plan, trained)
-    usd = asked.max_usd or _least(trained.max_usd, plan.max_usd)
+    usd, price, price_of = _dollars(asked, plan, trained)
     name = asked.name or _label(plan.name or trained.path.stem)
     run = asked.run_folder or f"{asked.shared or whole_path(folder)}/{name}"
     try:
         return LaunchJob(
             name=name,
-            command=_command(asked, plan, trained, run, hours, usd),
+            command=_command(asked, plan, trained, run, hours, usd, price),
             files={RUN: trained.text},
             nodes=plan.nodes,
             node_ranks=plan.node_ranks,
@@ -93,18 +117,31 @@ def _job(
             port=asked.port,
             spot=plan.spot,
             retries=asked.retries if asked.retries is not None else _SPOT_RETRIES if plan.spot else 0,
-            requirements=() if asked.venv else trained.requirements(engine, device.vendor if device else ""),
+            requirements=() if asked.venv else trained.requirements(engine, device.vendor if device else "", package),
+            package=package.file,
             image=asked.image or "",
             options=asked.options,
             zenplan_version=__version__,
             plan_sha256=plan.sha256,
             max_duration_s=hours * HOUR_S,
             max_usd=usd,
-            usd_per_h=plan.usd_per_h,
+            usd_per_h=price,
+            price_of=price_of,
         )
     except DataError as error:
         # All of it was given.
         raise UsageError(error.message.removeprefix("job: "), "'zenplan launch --help' says what is taken") from error
+
+
+def _dollars(asked: Asked, plan: Planned, trained: Trained) -> tuple[float | None, float | None, str]:
+    """That it may cost, the price of an hour, and whose that is. Raises UsageError: a limit that nobody could count."""
+    usd = asked.max_usd or _least(trained.max_usd, plan.max_usd)
+    price, price_of = _price(asked, plan, trained)
+    if usd is not None and price is None:
+        raise UsageError(
+            f"nothing ends the run at {usd:,.2f} dollars: no price of an hour is known", "--usd-per-hour says it"
+        )
+    return usd, price, price_of
 
 
 def _hours(asked: Asked, plan: Planned, trained: Trained) -> float:
@@ -119,7 +156,7 @@ def _hours(asked: Asked, plan: Planned, trained: Trained) -> float:
 
 
 def _command(
-    asked: Asked, plan: Planned, trained: Trained, run: str, hours: float, usd: float | None
+    asked: Asked, plan: Planned, trained: Trained, run: str, hours: float, usd: float | None, price: float | None
 ) -> tuple[str, ...]:
     """The words that each rank is started with: flags come before the file, and limits are rounded up.
 
@@ -129,6 +166,7 @@ def _command(
         trained: what is trained.
         run: the folder of the run.
         hours, usd: its limits.
+        price: of an hour of all machines; None where it is not known.
     """
     program = f"{asked.venv.rstrip('/')}/bin/zenplan" if asked.venv else "zenplan"
     words = [program, "train", RUN, "--out", run, "--autoresume", *trained.moved(asked.shared or "")]
@@ -137,7 +175,7 @@ def _command(
     words += ["--max-hours", f"{math.ceil(hours * 1e4) / 1e4:.4f}"]
     words += ["--max-usd", f"{math.ceil(usd * 100) / 100:.2f}"] if usd is not None else []
     # Of one machine: the run counts them.
-    words += ["--usd-per-hour", f"{plan.usd_per_h / plan.nodes:.4f}"] if plan.usd_per_h is not None else []
+    words += ["--usd-per-hour", f"{price / plan.nodes:.4f}"] if price is not None else []
     return tuple(words)
 
 
@@ -155,19 +193,95 @@ def _check(plan: Planned, trained: Trained, engine: Engine) -> None:
         )
 
 
-def _differences(plan: Planned, trained: Trained) -> Iterator[str]:
-    """In what the run is not what was planned: its time and its bill are another's."""
-    if plan.batch is not None and trained.batch is not None and plan.batch != trained.batch:
-        yield f"the plan is of a batch of {plan.batch} samples, {trained.path} of {trained.batch}"
-    precision = trained.given.get("precision")
-    if plan.precision is not None and precision is not None and plan.precision != precision:
-        yield f"the plan is in {plan.precision}, {trained.path} in {precision}"
-    if plan.layout is not None and plan.layout.zero > 0:
-        yield f"the plan divides what the optimizer holds (ZeRO {plan.layout.zero}); every device of the run holds all"
-    if plan.usd_per_h is None and trained.given.get("usd_per_hour") is None:
-        yield "no price of an hour is known: no limit of dollars holds, and that of hours does"
-    if trained.backend == _TENSORFLOW and plan.accelerator:
-        yield "zenplan[tensorflow] is of processors: --venv names an environment that has CUDA"
+def _price(asked: Asked, plan: Planned, trained: Trained) -> tuple[float | None, str]:
+    """Of an hour of all machines, and whose it is: as given, of the plan, of the file."""
+    if asked.usd_per_hour is not None:
+        return asked.usd_per_hour * plan.nodes, "as given"
+    if plan.usd_per_h is not None:
+        return plan.usd_per_h, plan.price_of
+    if trained.usd_per_hour is not None:
+        return trained.usd_per_hour * plan.nodes, f"of {trained.path.name}"
+    return None, ""
+
+
+def _limits(asked: Asked, trained: Trained, job: LaunchJob) -> str:
+    """Whose each limit is, and which ends it first."""
+
+    def of(given: float | None, own: float | None, taken: float | None) -> str:
+        if given is not None:
+            return "as given"
+        return f"of {trained.path.name}" if own is not None and own == taken else "the plan's upper end"
+
+    hours = of(asked.max_hours, trained.max_hours, job.max_duration_s / HOUR_S)
+    if job.max_usd is None:
+        return hours
+    usd = of(asked.max_usd, trained.max_usd, job.max_usd)
+    both = hours if hours == usd else f"hours {hours}, dollars {usd}"
+    if not job.usd_per_h:
+        return both
+    end_s = job.max_usd / job.usd_per_h * HOUR_S
+    first = f"dollars, after {units.duration(end_s)}" if end_s < job.max_duration_s else "hours"
+    return f"{both}; first: {first}"
+
+
+def _package(asked: Asked) -> Package:
+    if asked.package is not None and asked.venv is not None:
+        raise UsageError("--venv has zenplan, and --package installs it", "give one")
+    return package_of(asked.package)
+
+
+def _installed(package: Package, job: LaunchJob, files: Mapping[str, str]) -> Iterator[str]:
+    """Where nodes get zenplan from, of systems that install it."""
+    first = next(iter(job.requirements), "")
+    installs = bool(first) and any(first in text for text in files.values())
+    if package.index and installs:
+        yield f"nodes install {first}: this release must be on a package index that they reach, or --package names a wheel"
+    if not package.index and not installs and not package.file:
+        yield "nothing is installed there: --package changes nothing"
+
+
+def _there(asked: Asked, trained: Trained) -> Iterator[str]:
+    """What must be there before the run begins."""
+    for flag, path in trained.paths():
+        there = trained.there(path, asked.shared or "")
+        if asked.shared and there != str(path):
+            yield f"{flag} is read from {there} on the nodes: put {path} there first"
+        elif not asked.shared and path.name != there and not path.exists():
+            yield f"{flag}: {whole_path(path)} does not exist here, where nodes read it"
+
+
+def _machines(asked: Asked, plan: Planned, sheet: Accelerator | None) -> Iterator[str]:
+    """In what the machines are not those that were asked for."""
+    wanted = plan.wanted
+    ranks = plan.nodes * plan.node_ranks
+    if wanted is not None and wanted != ranks:
+        yield f"the plan was asked for {wanted} devices, and whole machines have {ranks}: the run uses all of them"
+    if plan.idle:
+        yield f"{units.many(plan.idle, 'device')} of the machines are paid for and not used"
+    usual = max(sheet.node_devices, sheet.link_devices or 0) if sheet else 0
+    if sheet and sheet.threads is None and asked.gpus_per_node and asked.gpus_per_node > usual:
+        yield f"{asked.gpus_per_node} devices a node: the usual machine of {sheet.name} has {sheet.node_devices}"
+
+
+def _check_devices(asked: Asked, plan: Planned, trained: Trained, device: Accelerator | None) -> None:
+    """Raise UsageError where devices are not named or the engine does not run on them; NoFit where they are too small."""
+    if asked.gpus_per_node and not plan.accelerator and trained.given.get("device") != "cpu":
+        raise UsageError(
+            "--gpus-per-node without --gpu asks the system for no devices",
+            '--gpu H100 says which; or device = "cpu" in [train]',
+        )
+    able: Sequence[str] | None = _RUNS.get(device.vendor) if device else None
+    if device and able is not None and trained.backend in BACKENDS and trained.backend not in able:
+        other = f"backend = {' or '.join(able)}" if able else "a plan of other devices"
+        raise UsageError(f"{trained.backend} does not run on {device.name}", f"{other}; or a plugin's engine")
+    if plan.layout is None or plan.layout.zero == 0 or plan.whole_bytes is None or plan.device_bytes is None:
+        return
+    if plan.whole_bytes > plan.device_bytes * PLANNED_UP_TO:
+        raise NoFit(
+            f"the plan fits by ZeRO {plan.layout.zero} alone, and each device of the run holds all: "
+            f"{units.size(plan.whole_bytes)} at least, of {units.size(plan.device_bytes)}",
+            "zenplan estimate --software keras plans without it; a smaller model; or --tensor-parallel, on JAX",
+        )
 
 
 def _least(*values: float | None) -> float | None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from zenplan import documents
-from zenplan.adapters.files.regular_file import read_text
+from zenplan.adapters.files.regular_file import read_bytes, read_text
 from zenplan.adapters.files.whole_file import write_whole
 from zenplan.commands.launch.document import LaunchDocument, launch_document
 from zenplan.commands.launch.launched import LAUNCH, Launched
 from zenplan.errors import DataError, InputFileError, UsageError, ZenplanError
 
-_MOST_BYTES: Final = 10_000_000
+_MOST_BYTES: Final = 50_000_000
 
 
 def write_files(found: Launched, overwrite: bool) -> None:
@@ -32,6 +32,9 @@ def write_files(found: Launched, overwrite: bool) -> None:
         raise ZenplanError(f"{found.folder} cannot be made: {error.strerror}", "--out names another folder") from error
     for name, text in found.files.items():
         write_whole(found.folder / name, text)
+    if found.wheel:
+        content = read_bytes(found.wheel, str(found.wheel), _MOST_BYTES, "--package names another")
+        write_whole(found.folder / found.wheel.name, content)
     write_whole(found.folder / LAUNCH, documents.encode(documents.published(launch_document(found)), indent=2) + "\n")
 
 
