@@ -342,6 +342,22 @@ def test_limits_say_whose_they_are(plan: dict[str, Any], called: Callable[..., A
     assert plain["job"]["price_of"] in Path("launch-slurm/job.sh").read_text(encoding="utf-8")
 
 
+def test_machines_are_whole(plan: dict[str, Any], called: Callable[..., Any]) -> None:
+    assert not any("of its machines" in note for note in document(called, "plan.json", "--on", "slurm")["notes"])
+    plan["quotes"][0]["idle_devices"] = 4
+    Path("plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    notes = document(called, "plan.json", "--on", "slurm")["notes"]
+    assert any("12 of the 16 devices" in note for note in notes)
+
+
+def test_data_have_to_be_where_nodes_read_them(plan: dict[str, Any], called: Callable[..., Any]) -> None:
+    there = document(called, "plan.json", "--on", "kubernetes", *SYSTEMS["kubernetes"])["notes"]
+    assert any("/shared/corpus" in note for note in there)
+    assert any("does not exist" in note for note in document(called, "plan.json", "--on", "slurm")["notes"])
+    Path("corpus").mkdir()
+    assert not any("does not exist" in note for note in document(called, "plan.json", "--on", "slurm")["notes"])
+
+
 def test_devices_are_named_and_the_engine_runs_on_them(called: Callable[..., Any]) -> None:
     Path("run.toml").write_text(RUN, encoding="utf-8")
     argv = ("run.toml", "--on", "slurm", "--max-hours", "2", "--gpus-per-node", "4")

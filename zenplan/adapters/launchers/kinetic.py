@@ -25,7 +25,9 @@ class Kinetic:
         import json
 
         options = options_of(job, self.name, ("project", "zone", "cluster"))
-        check_package(job, self.name, job.shared)
+        check_package(job, self.name, "")
+        if any(" @ file:" in each for each in job.requirements):
+            raise UsageError("Kinetic installs before anything is mounted: nodes see no wheel's path", "--package URL")
         if job.nodes > 1:
             raise UsageError(
                 f"Kinetic gives a run one machine of GPUs, and this one has {job.nodes}",

@@ -58,12 +58,14 @@ def check_package(job: LaunchJob, system: str, folder: str) -> None:
     Args:
         job: that is launched.
         system: by name.
-        folder: that nodes see, for a hint.
+        folder: that nodes see when they install, for a hint; empty where there is none.
     """
     if job.package:
         raise UsageError(
             f"{system} carries no wheel to its nodes",
-            f"put it where they see it, and name that: --package {folder or '/shared'}/{job.package}; or a URL",
+            f"put it where they see it, and name that: --package {folder}/{job.package}; or a URL"
+            if folder
+            else "a URL that its nodes reach: --package URL",
         )
 
 

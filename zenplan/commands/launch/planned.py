@@ -48,7 +48,7 @@ class Planned:
         stack: whose time it is; empty of a request file, and where any layout may be run.
         whole_bytes, device_bytes: what a device holds where nothing is divided over replicas, a sample at a time, and its
             memory; None of a request file.
-        wanted: devices that the plan was asked for; None where it was not. idle: of the machines, not used.
+        wanted: devices that the plan was asked for; None where it was not. idle: of its machines, that it does not use.
         batch: samples of a step; precision: of it. None of a request file, which is what is trained.
         layout: of a step; None of a request file.
     """

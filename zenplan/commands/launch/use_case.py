@@ -246,18 +246,19 @@ def _there(asked: Asked, trained: Trained) -> Iterator[str]:
         there = trained.there(path, asked.shared or "")
         if asked.shared and there != str(path):
             yield f"{flag} is read from {there} on the nodes: put {path} there first"
+        elif asked.shared and path.is_absolute() and not path.is_relative_to(asked.shared):
+            yield f"{flag} is read from {there} on the nodes, which is not below {asked.shared}: it has to be there already"
         elif not asked.shared and path.name != there and not path.exists():
             yield f"{flag}: {whole_path(path)} does not exist here, where nodes read it"
 
 
 def _machines(asked: Asked, plan: Planned, sheet: Accelerator | None) -> Iterator[str]:
     """In what the machines are not those that were asked for."""
-    wanted = plan.wanted
     ranks = plan.nodes * plan.node_ranks
-    if wanted is not None and wanted != ranks:
-        yield f"the plan was asked for {wanted} devices, and whole machines have {ranks}: the run uses all of them"
     if plan.idle:
-        yield f"{units.many(plan.idle, 'device')} of the machines are paid for and not used"
+        yield f"the plan uses {ranks - plan.idle} of the {ranks} devices of its machines, the run all of them"
+    elif plan.wanted is not None and plan.wanted != ranks:
+        yield f"the plan was asked for {plan.wanted} devices, and its machines have {ranks}: the run uses all of them"
     usual = max(sheet.node_devices, sheet.link_devices or 0) if sheet else 0
     if sheet and sheet.threads is None and asked.gpus_per_node and asked.gpus_per_node > usual:
         yield f"{asked.gpus_per_node} devices a node: the usual machine of {sheet.name} has {sheet.node_devices}"
