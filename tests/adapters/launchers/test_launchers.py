@@ -7,9 +7,11 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -346,6 +348,68 @@ def test_skypilot() -> None:
     assert task["file_mounts"]["/shared"]["source"] == "s3://bucket"
     assert yaml.safe_load(SkyPilot().write(job(volume="mine"))["task.yaml"])["volumes"] == {"/shared": "mine"}
     assert yaml.safe_load(SkyPilot().write(job())["task.yaml"])["resources"]["use_spot"] is False
+
+
+class Lost(Exception):
+    """What Ray raises where a machine is gone."""
+
+
+def ray_of(monkeypatch: pytest.MonkeyPatch, *tries: tuple[int | Lost, ...]) -> dict[str, Any]:
+    """``ray_job.py`` with a stand-in for Ray, in which the nodes of each try end as is said, in that order."""
+    left = [list(each) for each in tries]
+
+    def wait(running: list[Any], num_returns: int = 1, timeout: float | None = None) -> tuple[list[Any], list[Any]]:
+        return running[:num_returns], running[num_returns:]
+
+    def get(what: Any, timeout: float | None = None) -> Any:
+        if isinstance(what, list):
+            return [get(each) for each in what]
+        if isinstance(what, Lost):
+            raise what
+        return what
+
+    def remote(**_: Any) -> Any:
+        def of(function: Any) -> Any:
+            ends = lambda *_: left[0].pop(0) if function.__name__ == "node" else "x"  # noqa: E731 - a stand-in
+            return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=ends))
+
+        return of
+
+    fake: Any = ModuleType("ray")
+    fake.remote, fake.wait, fake.get, fake.init = remote, wait, get, lambda **_: None
+    fake.cancel = lambda *_, **__: None
+    fake.exceptions = SimpleNamespace(RayError=Lost)
+    groups: Any = ModuleType("ray.util.placement_group")
+    groups.placement_group = lambda *_, **__: SimpleNamespace(ready=lambda: True)
+    fake.util = SimpleNamespace(remove_placement_group=lambda _: left.pop(0))
+    strategies: Any = ModuleType("ray.util.scheduling_strategies")
+    strategies.PlacementGroupSchedulingStrategy = lambda *_, **__: None
+    for module in (fake, groups, strategies):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    files = Ray().write(job("spot", nodes=2, retries=2))
+    Path("job.json").write_text(files["job.json"], encoding="utf-8")
+    found: dict[str, Any] = {"__name__": "ray_job"}
+    exec(files["ray_job.py"], found)  # noqa: S102 - it is ours
+    return {"code": found["main"](), "left": len(left)}
+
+
+@pytest.mark.parametrize(
+    ("tries", "code", "left"),
+    [
+        (((0, 0),), 0, 0),
+        (((1, 143), (0, 0)), 1, 1),
+        (((3, 3), (0, 0)), 3, 1),
+        (((75, 143), (0, 0)), 0, 0),
+        # A machine is gone, and a rank of the other has failed first.
+        (((1, Lost()), (0, 0)), 0, 0),
+        (((Lost(), 0), (75, 75), (75, 0), (0, 0)), 75, 1),
+    ],
+)
+def test_ray_begins_again_where_a_machine_was_taken_and_only_then(
+    tries: Any, code: int, left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ray_of(monkeypatch, *tries) == {"code": code, "left": left}
 
 
 def test_dstack() -> None:

@@ -18,8 +18,11 @@ import ray
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-# Exit codes of 'zenplan train' that no second try changes: finished, a limit was reached, wrong usage.
-FINAL = (0, 2, 3)
+# Exit codes of 'zenplan train' after which it is begun again: its machine is taken (EX_TEMPFAIL), a SIGTERM ended it. No
+# second try changes others: finished, an error, wrong usage, a limit that was reached.
+TAKEN, TERMINATED = 75, 143
+# Ranks of other machines fail before Ray knows that one is gone: so long it is waited for (assumed).
+LATE_S = 60
 
 
 @ray.remote(max_retries=0)
@@ -64,13 +67,16 @@ def attempt(job: dict[str, Any], left_s: int) -> int:
             done, running = ray.wait(running)
             code = ray.get(done[0])
             if code:
+                late, running = ray.wait(running, num_returns=len(running), timeout=LATE_S) if running else ([], [])
+                # Raises where one of their machines is lost.
+                ray.get(late)
                 for each in running:
                     ray.cancel(each, force=True)
                 return int(code)
         return 0
     except ray.exceptions.RayError as error:
         sys.stderr.write(f"zenplan: {error}\n")
-        return 1
+        return TAKEN
     finally:
         ray.util.remove_placement_group(group)
 
@@ -87,7 +93,7 @@ def main() -> int:
         if left_s <= 0:
             break
         code = attempt(job, left_s)
-        if code in FINAL:
+        if code not in (TAKEN, TERMINATED):
             break
     return code
 
