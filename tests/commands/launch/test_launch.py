@@ -358,6 +358,18 @@ def test_data_have_to_be_where_nodes_read_them(plan: dict[str, Any], called: Cal
     assert not any("does not exist" in note for note in document(called, "plan.json", "--on", "slurm")["notes"])
 
 
+def test_a_limit_of_dollars_needs_a_price(called: Callable[..., Any]) -> None:
+    argv = ("run.toml", "--on", "slurm", "--max-hours", "2")
+    Path("run.toml").write_text(RUN, encoding="utf-8")
+    assert any("no price" in note for note in document(called, *argv)["notes"])
+    assert called("launch", *argv, "--max-usd", "5").code == 2
+    Path("run.toml").write_text(RUN + "usd_per_kwh = 0.3\n", encoding="utf-8")
+    assert document(called, *argv, "--max-usd", "5", "--out", "a")["job"]["max_usd"] == 5.0
+    Path("run.toml").write_text(RUN + "\n[prices]\nusd_per_hour = 2\n", encoding="utf-8")
+    found = document(called, *argv, "--max-usd", "1", "--out", "b")
+    assert (found["job"]["usd_per_h"], found["job"]["price_of"]) == (2.0, "of run.toml")
+
+
 def test_devices_are_named_and_the_engine_runs_on_them(called: Callable[..., Any]) -> None:
     Path("run.toml").write_text(RUN, encoding="utf-8")
     argv = ("run.toml", "--on", "slurm", "--max-hours", "2", "--gpus-per-node", "4")

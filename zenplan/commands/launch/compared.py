@@ -54,13 +54,15 @@ def differences(plan: Planned, trained: Trained) -> Iterator[str]:
 
 
 def early(plan: Planned, hours: float, usd: float | None, usd_per_h: float | None) -> Iterator[str]:
-    """Where a limit ends the run before the plan does.
+    """Where a limit ends the run before the plan does, and where there is none of dollars.
 
     Args:
         plan: with its ends.
         hours, usd: the limits.
         usd_per_h: of all machines; None where it is not known.
     """
+    if usd is None and usd_per_h is None:
+        yield "no price of an hour is known (--usd-per-hour): no limit of dollars holds, and that of hours does"
     ends = [(hours, f"{hours:.3g} h")]
     if usd is not None and usd_per_h:
         ends.append((usd / usd_per_h, f"{units.usd(usd)} at {units.usd(usd_per_h)} an hour"))

@@ -137,7 +137,8 @@ def _dollars(asked: Asked, plan: Planned, trained: Trained) -> tuple[float | Non
     """That it may cost, the price of an hour, and whose that is. Raises UsageError: a limit that nobody could count."""
     usd = asked.max_usd or _least(trained.max_usd, plan.max_usd)
     price, price_of = _price(asked, plan, trained)
-    if usd is not None and price is None:
+    # Of a machine of one's own the run counts electricity.
+    if usd is not None and price is None and trained.given.get("usd_per_kwh") is None:
         raise UsageError(
             f"nothing ends the run at {usd:,.2f} dollars: no price of an hour is known", "--usd-per-hour says it"
         )
@@ -236,6 +237,8 @@ def _installed(package: Package, job: LaunchJob, files: Mapping[str, str]) -> It
     installs = bool(first) and any(first in text for text in files.values())
     if package.index and installs:
         yield f"nodes install {first}: this release must be on a package index that they reach, or --package names a wheel"
+    if installs and job.accelerator is not None and job.accelerator.vendor == "AMD":
+        yield "wheels of a package index are not AMD's: --image or --venv names what has an engine for ROCm"
     if not package.index and not installs and not package.file:
         yield "nothing is installed there: --package changes nothing"
 
