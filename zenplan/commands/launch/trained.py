@@ -137,7 +137,7 @@ def read_trained(path: Path, engines: Sequence[Engine]) -> tuple[Trained, Engine
         batch=parsed(request).get("batch"),
         max_usd=known.get("max_usd"),
         max_hours=known.get("max_hours"),
-        usd_per_hour=parsed(request).get("usd_per_hour"),
+        usd_per_hour=parsed(request).get("usd_per_h"),
         together={name: known[name] for name in _TOGETHER if name in known},
     )
     return found, engine
