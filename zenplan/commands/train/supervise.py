@@ -176,12 +176,13 @@ class Supervisor:
             self.status = replace(self.status, step=step, checkpoint=step)
 
     def _rehearsed(self, event: Rehearsed) -> None:
-        took_s = time.monotonic() - self._ready_s
-        self.spent = replace(self.spent, rehearsal_s=took_s)
+        self.spent = replace(self.spent, rehearsal_s=time.monotonic() - self._ready_s)
+        if not event.step_wall_s:
+            # It was told to end before the first was timed: the checkpoint of its beginning is all that it leaves.
+            return
         tariff = tariff_of(self.asked, self.world.sheet, self._meter.power_w() if self._meter else None)
-        found = after_the_rehearsal(
-            self.asked, self.world, tariff, event, self.spent.setup_s, took_s, self._worker_s - self.began_s
-        )
+        spent, start_s = self.spent, self._worker_s - self.began_s
+        found = after_the_rehearsal(self.asked, self.world, tariff, event, spent.setup_s, spent.rehearsal_s, start_s)
         self.longest_checkpoint_s = event.checkpoint_s
         self.keep_prediction(found)
         if self.dry:
