@@ -378,6 +378,13 @@ def test_what_does_not_go_together_is_refused(more: tuple[str, ...], says: str, 
     assert not (trainer.folder / "run").exists()
 
 
+@pytest.mark.parametrize("option", ["--dry-run", "--demo", "--out=other", "--option=layers=2", "--steps=9"])
+def test_what_does_not_go_with_resume_is_named(option: str, trained: Any) -> None:
+    code, _, err = trained("train", "--resume", "run", option)
+    assert code == 2
+    assert option.split("=")[0] in err.splitlines()[0]
+
+
 def test_runs_are_listed_shown_compared_and_removed(trainer: Any) -> None:
     assert trainer.train()[0] == 0
     id = trainer.json("status.json")["id"]

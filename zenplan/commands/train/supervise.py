@@ -360,7 +360,7 @@ class Supervisor:
             self._meter.read()
 
     def _drifts(self) -> None:
-        predicted, job = self.prediction.step_s if self.prediction else None, self.asked.job
+        predicted, job = self.prediction.step_for(self.status) if self.prediction else None, self.asked.job
         cores = cores_of(self.prediction, job)
         found = drift_of(tuple(self.window), predicted, cores, self._held, job.device == "cpu")
         step = self.status.step
@@ -413,7 +413,7 @@ class Supervisor:
         if self.status.state != RUNNING:
             return Range.exactly(0.0)
         if self._left is None or self._due("left", _LEFT_EVERY_S):
-            step_s = self.prediction.step_s if self.prediction else None
+            step_s = self.prediction.step_for(self.status) if self.prediction else None
             self._left = time_left(self._still(), step_s, [each.wall_s for each in self.kept.samples], self.kept.stride)
         return self._left
 

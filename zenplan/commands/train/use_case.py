@@ -183,6 +183,8 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
             host=socket.gethostname(),
             backend=asked.backend,
             device=job.device,
+            workers=job.workers,
+            devices=job.devices,
             started_at=now,
             updated_at=now,
         )
@@ -192,7 +194,15 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
     else:
         old, prediction = place.resumed
         status = replace(
-            old, state=RUNNING, reason="", message="", exit_code=None, pid=os.getpid(), starts=old.starts + 1
+            old,
+            state=RUNNING,
+            reason="",
+            message="",
+            exit_code=None,
+            pid=os.getpid(),
+            starts=old.starts + 1,
+            workers=job.workers,
+            devices=job.devices,
         )
         if asked.usd_per_h is not None:
             status = replace(status, usd_per_h=asked.usd_per_h)
