@@ -26,10 +26,10 @@ from zenplan.commands.train.supervise import Supervisor
 from zenplan.documents import published
 from zenplan.domain.checks import one_line
 from zenplan.domain.measured.calibration import BUSY, DONE, MODEL, Calibration, Measured, Point, Stored
-from zenplan.domain.measured.training_run import FINISHED, RunResult
+from zenplan.domain.measured.training_run import FINISHED, RunResult, RunStatus
 from zenplan.errors import DataError, InputFileError, ZenplanError
 from zenplan.planning.calibration.features import features_of_blocks
-from zenplan.worker.protocol import Ended
+from zenplan.worker.protocol import Ended, Train
 
 
 def came_out(
@@ -120,9 +120,7 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
     if job.federated is not None:
         steps = f"{units.many(status.step, 'round')} of {units.many(job.federated.clients, 'client')}, averaged"
     yield f"- {steps} in {job.precision}, seed {job.seed}"
-    together = f"{status.together}, " if status.together else ""
-    each = " each" if status.workers > 1 else ""
-    yield f"- Keras on {status.backend}, {status.device}, {together}{units.many(job.threads, 'thread')}{each}"
+    yield f"- Keras on {_machine(status, job)}"
     yield f"- run {status.id}, begun {status.started_at:%Y-%m-%d %H:%M} UTC, in `{folder}`"
     yield ""
     yield "## Data"
@@ -154,6 +152,11 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
     yield "## Limits"
     yield ""
     yield from (f"- {line}" for line in limits(result))
+
+
+def _machine(status: RunStatus, job: Train) -> str:
+    threads = f"{units.many(job.threads, 'thread')}{' each' if status.workers > 1 else ''}"
+    return ", ".join(filter(None, (status.backend, status.device, status.together, threads)))
 
 
 def limits(result: RunResult) -> Iterator[str]:
