@@ -109,7 +109,7 @@ def beside_table(result: RunResult) -> Table:
         columns=(
             Column(name="part"),
             Column(name="predicted", numeric=True),
-            Column(name="80 % range", optional=True),
+            Column(name="80 % range"),
             Column(name="actual", numeric=True),
             Column(name="difference", numeric=True),
         ),

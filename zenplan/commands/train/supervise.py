@@ -370,7 +370,8 @@ class Supervisor:
 
     def over(self) -> None:
         """The run is at its end: what was said of its steps and is so no more is taken back."""
-        self._drifts()
+        if self.drifts.now:
+            self._drifts()
         if text := self.drifts.end(self.status.step):
             self.say("drift_over", text, {"step": self.status.step})
         self.notes += self.drifts.notes()
