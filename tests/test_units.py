@@ -205,6 +205,14 @@ def test_a_number_with_separators_is_read_in_one_way_or_not_at_all(text: str) ->
         assert len(groups) == 1 or (1 <= len(groups[0]) <= 3 and groups[0][0] != "0")
 
 
+def test_hours_are_a_number_or_a_duration() -> None:
+    given = {"2": 2.0, "0.5": 0.5, "2h": 2.0, "2 hours": 2.0, "90min": 1.5, "1d12h": 36.0, "3天": 72.0, "1,000": 1000.0}
+    assert {text: units.parse_hours(text) for text in given} == given
+    for text in ("", "0", "-1h", "2q", "2h1d", "h", "30h"):
+        with pytest.raises(UsageError):
+            units.parse_hours(text, "hours", 24.0)
+
+
 def test_a_bare_number_is_no_duration() -> None:
     with pytest.raises(UsageError, match="duration needs a unit: '90'") as caught:
         units.parse_duration_s("90")

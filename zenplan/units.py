@@ -189,6 +189,22 @@ def parse_duration_s(text: str, what: str = "duration") -> float:
     return total
 
 
+def parse_hours(text: str, what: str = "hours", most: float = math.inf) -> float:
+    """A positive number of hours: ``2``, ``0.5``, or a duration with its unit, ``90min``, ``1d12h``.
+
+    Raises:
+        UsageError: it is neither, or above ``most``.
+    """
+    if len(_PART.findall(text)) > 1 and not _NUMBER.fullmatch(text):
+        value = parse_duration_s(text, what) / HOUR_S
+    else:
+        known = {**_COUNT, **{name: each_s / HOUR_S for name, each_s in _TIME.items()}}
+        value = _parse(text, known, what, "2, 0.5, 90min, 1d12h")
+    if value > most:
+        raise UsageError(f"{what} of {text} is beyond what zenplan plans for", f"the most is {most:,.0f} hours")
+    return value
+
+
 def parse_usd(text: str, what: str = "amount") -> float:
     """A positive amount of US dollars: ``5000``, ``$5,000``, ``5k``, ``5k USD``.
 

@@ -134,8 +134,9 @@ def _run(argv: Sequence[str]) -> int:
         # What Typer makes of a closed pipe; it ends the program for nothing else here.
         raise BrokenPipeError from error
     except typer.TyperException as error:
-        hint = "'zenplan --help' lists the commands, 'zenplan COMMAND --help' its options"
-        raise UsageError(error.format_message(), hint) from error
+        from zenplan.commands.usage import hint_of
+
+        raise UsageError(error.format_message(), hint_of(error, argv)) from error
     if code == _INTERRUPTED:
         # Typer turns Ctrl-C in a command into this code; no command of ours has it.
         raise KeyboardInterrupt

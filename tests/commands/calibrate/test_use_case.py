@@ -594,7 +594,17 @@ def test_the_step_of_several_workers_stands_beside_that_of_one(run: Any, monkeyp
     rows = {row[0]: row[1:] for table in report.tables for row in table.rows}
     assert rows["step of 2 × 4"][1].endswith("all-reduce × 1.00")
     assert rows["step of 4, 12 deep"][0].startswith("462 ms")
-    assert rows["speed-up"] == ("1.95", "of 2, beside one worker alone")
+    assert rows["speed-up"][0] == "1.95"
+    assert "277 tokens a second, wall time" in rows["speed-up"][1]
+    # Each says what it is beside: one that is slower in a group is not told as if it were not.
+    quick = replace(found, prediction=replace(found.prediction, step_s=found.prediction.step_s * 0.5))
+    rows_of_quick = {
+        row[0]: row[1:] for table in calibrate_report(Calibrations(taken=(quick,))).tables for row in table.rows
+    }
+    assert rows_of_quick["speed-up"] == rows["speed-up"]
+    assert float(rows["beside one by itself"][0]) == pytest.approx(
+        2 * float(rows_of_quick["beside one by itself"][0]), 0.01
+    )
     assert rows["efficient workers"][0] == "4,096 or more"
     assert rows["all-to-all"][1] == "500 MB/s"
 

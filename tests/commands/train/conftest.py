@@ -67,10 +67,13 @@ for each in told:
 step_s = wish.get("step", 0.002)
 if job["rehearsal"]:
     memory = dict(peak_bytes=1e6, how="resident set", checkpoint_bytes=2)
-    steps = [step_s] * 5
+    # Told to end before a step is timed.
+    while wish.get("stopped_early") and not lines and not ended and not terminated:
+        time.sleep(0.001)
+    steps = [] if wish.get("stopped_early") else [step_s] * 5
     times = dict(evaluate_s=wish.get("evaluate", 0.001), checkpoint_s=0.001)
     send(event="rehearsed", step_wall_s=steps, step_cpu_s=steps, **times, **memory)
-    while job["rehearsal"]["waits"] and not lines and not ended:
+    while job["rehearsal"]["waits"] and not lines and not ended and not terminated:
         time.sleep(0.001)
 send(event="stage", stage="train")
 # The farther from 0.001 it is, the worse.

@@ -32,6 +32,24 @@ def test_a_run_that_comes_and_goes_is_not_told_of_each_time() -> None:
     assert found.end(60) == ""
 
 
+def test_what_is_seen_in_the_last_steps_alone_is_no_note() -> None:
+    for first, notes in ((320, 0), (315, 0), (310, 1), (100, 1)):
+        found = Drifts()
+        found.look(FAST, first, 0.0)
+        assert found.end(320) == ""
+        assert len(list(found.notes())) == notes
+    found = Drifts()
+    found.look(FAST, 318, 0.0)
+    found.look(None, 320, 10.0)
+    assert "within" in found.end(320)
+    assert list(found.notes()) == []
+    found = Drifts()
+    for step, each in ((100, SLOW), (200, None), (319, FAST)):
+        found.look(each, step, 100.0 * step)
+    assert found.end(320) == ""
+    assert [note.partition(" steps")[0] for note in found.notes()] == ["from step 100 to 200"]
+
+
 def test_each_time_is_a_note_with_its_steps_and_many_are_counted() -> None:
     found = Drifts()
     assert list(found.notes()) == []

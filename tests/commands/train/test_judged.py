@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from zenplan.commands.runs.report import comparison_report, runs_report
+from zenplan.commands.runs.use_case import Entry
+from zenplan.commands.train.document import result_of, run_document
 from zenplan.commands.train.ending import limits
 from zenplan.commands.train.judged import warnings
 from zenplan.commands.train.report import train_report
-from zenplan.domain.measured.training_run import FINISHED, RunResult, RunStatus
+from zenplan.domain.measured.training_run import FINISHED, REHEARSED, RunPrediction, RunResult, RunStatus
 from zenplan.domain.range import Range
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -98,3 +102,33 @@ def test_what_was_said_while_it_ran_is_no_limit_of_the_model(tmp_path: Any) -> N
     found = result({"loss": 0.9}, notes=("from step 9 on steps are slower than predicted",))
     assert not any("slower" in line for line in limits(found))
     assert any("slower" in line for line in train_report(found, tmp_path).notes)
+
+
+@pytest.mark.parametrize(
+    ("workers", "devices", "words"),
+    [(2, 1, "2 workers"), (1, 4, "4 devices"), (2, 4, "2 workers of 4 devices each"), (1, 1, "")],
+)
+def test_how_many_trained_it_is_in_all_that_is_shown(workers: int, devices: int, words: str, tmp_path: Any) -> None:
+    found = RunResult(status=replace(STATUS, workers=workers, devices=devices))
+    entry = Entry(folder=tmp_path, result=found, alive=False)
+    cells = [c for report in (runs_report([entry], ()), comparison_report([entry])) for c in report.tables[0].rows]
+    assert STATUS.together == ""
+    assert found.status.together == words
+    assert words in train_report(found, tmp_path).verdict
+    assert sum(words in cell for row in cells for cell in row) >= 2
+    assert result_of(run_document(found, str(tmp_path))).status == found.status
+
+
+def test_a_prediction_for_other_workers_is_not_held_against_the_run(tmp_path: Any) -> None:
+    step = Range(low=0.9, mid=1.0, high=1.1)
+    known = RunPrediction(origin=REHEARSED, why="", made_at=NOW, steps=9, step_s=step, workers=2, devices=1)
+    two, one = replace(STATUS, workers=2), STATUS
+    assert (known.step_for(two), known.step_for(one)) == (step, None)
+    assert replace(known, workers=None).step_for(one) == step
+    same, other = (
+        train_report(RunResult(status=status, prediction=known, step_s=2.0), tmp_path) for status in (two, one)
+    )
+    assert not same.tables[-1].caption
+    assert "2 workers" in other.tables[-1].caption
+    assert "1 worker:" in other.tables[-1].caption
+    assert [any(note.startswith("As a whole") for note in each.notes) for each in (same, other)] == [True, False]

@@ -122,8 +122,8 @@ def test_matrices_are_divided_over_devices() -> None:
         ("torch", {"workers": 2, "devices": 3}, "contradict", "a device a worker"),
         ("torch", {"workers": 2, "tensor_parallel": 2}, "divides no matrices", "jax"),
         ("tensorflow", {"devices": 2, "tensor_parallel": 2}, "divides no matrices", "jax"),
-        ("tensorflow", {"workers": 2}, "and not on 2 of 1", "jax"),
-        ("tensorflow", {"workers": 2, "devices": 2}, "and not on 2 of 2", "jax"),
+        ("tensorflow", {"workers": 2}, "cannot use --workers: it trains on the devices of one process", "--devices 2"),
+        ("tensorflow", {"workers": 2, "devices": 2}, "cannot use --workers", "--devices 4"),
         ("of a plugin", {"workers": 2}, "of a plugin does not train on several", "jax"),
         ("of a plugin", {"devices": 2}, "of a plugin does not train on several", "tensorflow"),
     ],
@@ -142,7 +142,7 @@ def test_a_launcher_says_how_many_workers() -> None:
     assert together_of({"workers": 8}, engine("torch"), WHOLE) == Together(workers=8, ranks=ranks)
     with pytest.raises(UsageError, match="--workers 4 and WORLD_SIZE=8 contradict"):
         together_of({"workers": 4}, engine("torch"), WHOLE)
-    with pytest.raises(UsageError, match="devices of one worker, and not on 8"):
+    with pytest.raises(UsageError, match="devices of one process, and a launcher started 8 workers"):
         together_of({"devices": 2}, engine("tensorflow"), WHOLE)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import psutil
 import pytest
 
 from zenplan.commands.train.kinds import KINDS
@@ -85,6 +86,30 @@ def test_a_signal_ends_it_with_a_checkpoint_and_it_goes_on(
     assert again == 0, err
     assert trainer.losses() == [(step, 2.0 / step**0.5) for step in range(1, 41)]
     assert trainer.json("status.json")["starts"] == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "reason"), [("signal", 143, "sigterm"), ("order", 3, "zenplan stop"), ("worker", 143, "terminated")]
+)
+def test_one_that_is_stopped_before_a_step_is_timed_is_stopped(how: str, code: int, reason: str, trainer: Any) -> None:
+    trainer.wish = {"stopped_early": True}
+    process = trainer.start(*trainer.line())
+    trainer.wait((trainer.folder / "run" / "checkpoints" / "step-00000000").exists, process)
+    if how == "order":
+        assert trainer("stop", "run", "--no-wait")[0] == 0
+    else:
+        found = psutil.Process(process.pid)
+        trainer.wait(lambda: bool(found.children()), process)
+        os.kill(process.pid if how == "signal" else found.children()[0].pid, signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "error:" not in err
+    status = trainer.json("status.json")
+    assert (status["state"], status["reason"], status["step"], status["exit_code"]) == ("stopped", reason, 0, code)
+    trainer.wish = {}
+    again, _, err = trainer("train", "--resume", "run")
+    assert again == 0, err
+    assert len(trainer.losses()) == 40
 
 
 @pytest.mark.parametrize("which", ["parent", "worker"])
@@ -351,6 +376,13 @@ def test_what_does_not_go_together_is_refused(more: tuple[str, ...], says: str, 
     assert says in err
     assert err.splitlines()[-1].startswith("hint: ")
     assert not (trainer.folder / "run").exists()
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--demo", "--out=other", "--option=layers=2", "--steps=9"])
+def test_what_does_not_go_with_resume_is_named(option: str, trained: Any) -> None:
+    code, _, err = trained("train", "--resume", "run", option)
+    assert code == 2
+    assert option.split("=")[0] in err.splitlines()[0]
 
 
 def test_runs_are_listed_shown_compared_and_removed(trainer: Any) -> None:

@@ -245,6 +245,31 @@ def test_a_server_that_means_no_good(page: Any, called: Call, monkeypatch: pytes
             assert len(ended.err) < 1000
 
 
+@pytest.mark.parametrize("command", ["watch", "stop"])
+def test_one_that_cannot_be_reached_is_named_with_where_to_look(
+    command: str, endpoint: tuple[str, str], called: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    refused = called(command, f"http://127.0.0.1:{port}")
+    assert f"127.0.0.1:{port}" in refused.err.splitlines()[0]
+    assert "is the run over" in refused.err
+    there = endpoint[0].partition("://")[2]
+    unencrypted = called(command, f"https://{there}")
+    assert there in unencrypted.err.splitlines()[0]
+    assert f"http://{there}" in unencrypted.err.splitlines()[-1]
+
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    nowhere = called(command, "https://nowhere.invalid:8443")
+    assert "nowhere.invalid:8443" in nowhere.err.splitlines()[0]
+    assert "no host of that name" in nowhere.err
+    assert {each.code for each in (refused, unencrypted, nowhere)} == {1}
+    assert "try again" not in refused.err + unencrypted.err + nowhere.err
+
+
 def test_one_that_trickles(called: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "_CALL_S", 1.0)
     listener = socket.create_server(("127.0.0.1", 0))

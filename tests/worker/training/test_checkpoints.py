@@ -199,3 +199,4 @@ def test_a_checkpoint_of_another_model_is_refused() -> None:
 def test_what_is_not_as_it_was_is_said() -> None:
     assert differences({"threads": "1", "a": "b"}, {"threads": "2", "a": "b"}) == ["threads: 1 then, 2 now"]
     assert differences({"a": "b"}, {"a": "b"}) == []
+    assert differences({"workers": "2 workers"}, {}) == ["2 workers then, 1 worker now"]

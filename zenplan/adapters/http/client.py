@@ -8,6 +8,7 @@ address, is kept with its answer, and asked again as ``If-None-Match`` or ``If-M
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -142,23 +143,25 @@ class HttpClient:
     def _tried(self, place: httpx.URL, expiry: Expiry, ask: Callable[[], T]) -> T:
         """What it answers, asked again where the server is busy or the connection broke. Raises DataError."""
         limits, where = self._limits, place_of(place)
+        broken: Exception | None = None
         for number in range(1, limits.tries + 1):
             wait_s = pause_s(number, limits.backoff_s)
             try:
                 return ask()
             except _Busy as busy:
-                reason = busy.reason
+                reason, broken = busy.reason, None
                 if busy.wait_s is not None:
                     wait_s = busy.wait_s
                     if wait_s > min(limits.most_wait_s, expiry.left_s):
                         raise DataError(f"{where} {reason}, for {units.duration(wait_s)}", _LATER) from busy
             except (httpx.TransportError, CutOff) as error:
-                reason = "" if expiry.over else _reason(error, where)
+                reason, broken = "" if expiry.over else _reason(error, where), error
             if number < limits.tries and not expiry.over:
                 time.sleep(max(0.0, min(wait_s, expiry.left_s)))
             if expiry.over:
                 raise _too_late(where, expiry)
-        raise DataError(f"{where} {reason}, {limits.tries} times", _LATER)
+        said = f"{where} {reason}, {limits.tries} times"
+        raise DataError(said, _LATER) if broken is None else Unreached(said, broken) from broken
 
     def _sent(
         self, client: httpx.Client, place: httpx.URL, headers: Mapping[str, str], content: bytes | None
@@ -214,6 +217,28 @@ class Answered(DataError):
     def __init__(self, message: str, hint: str, status: int) -> None:
         super().__init__(message, hint)
         self.status = status
+
+
+class Unreached(DataError):
+    """No answer, or none that is whole.
+
+    Attributes:
+        cause: what the system or its TLS said; None where they said nothing, as of one who hangs up.
+    """
+
+    def __init__(self, message: str, error: Exception) -> None:
+        causes = [each for each in _causes(error) if isinstance(each, OSError)]
+        self.cause = causes[-1] if causes else None
+        unknown = isinstance(self.cause, socket.gaierror)
+        super().__init__(message, "is the name of the host right?" if unknown else _LATER)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """It, and what it came of."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 class _Busy(Exception):
@@ -276,12 +301,10 @@ def _too_late(where: str, expiry: Expiry) -> DataError:
 
 def _reason(error: Exception, where: str) -> str:
     """What went wrong, as the verb of a sentence. Raises DataError: trying again helps nothing."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             hint = "SSL_CERT_FILE names certificates to trust"
             raise DataError(f"{where} is not trusted: {cause.verify_message}", hint) from error
-        cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return "cannot be reached in time"
     if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):

@@ -27,9 +27,10 @@ def address(url: str) -> httpx.URL:
 
 
 def place_of(url: httpx.URL) -> str:
-    """Its host and path: never what stands behind them, which may be a key."""
+    """Its host, a port that is not the usual one, and path: never what stands behind them, which may be a key."""
     path = url.path if len(url.path) <= 60 else f"{url.path[:59]}…"
-    return f"{url.host or url.scheme}{path}"
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host or url.scheme}{'' if url.port is None else f':{url.port}'}{path}"
 
 
 def redirected(url: httpx.URL, location: str) -> httpx.URL:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from zenplan import units
 from zenplan.domain.measured.calibrated import Calibrated
+from zenplan.domain.measured.calibration import CPU
 from zenplan.domain.measured.prediction import DataParallelStep
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Table
@@ -29,9 +30,24 @@ def together_rows(each: Calibrated) -> list[tuple[str, str, str]]:
         (f"step of {found.workers} × {found.batch:,}", span(found.step.step_s, units.duration), found.step.method),
         (f"{each.unit} a second", span(rate, units.count), f"{found.workers} workers, {found.batch:,} samples each"),
         ("all-reduce", units.duration(found.reduce_s), reduced),
-        ("speed-up", units.significant(found.speed_up), f"of {found.workers}, beside one worker alone"),
+        *_speed_ups(found, each),
         ("efficient workers", _efficient(found), f"the most with {share} of the speed of one alone each"),
     ]
+
+
+def _speed_ups(found: DataParallelStep, each: Calibrated) -> list[tuple[str, str, str]]:
+    """Beside one of the workers, measured as they were; and beside the step of one by itself, which was measured before
+    them in a process that is joined to no other."""
+    alone = units.count(found.batch / found.alone.step_s.mid * each.tokens_per_sample)
+    of = f"of {found.workers}, beside one of them while the others wait: {alone} {each.unit} a second, wall time"
+    rows = [("speed-up", units.significant(found.speed_up), of)]
+    if each.samples_per_s is not None and each.samples_per_s.mid > 0.0:
+        clock = "CPU time" if each.calibration.fingerprint.clock == CPU else "wall time"
+        one = units.count(each.samples_per_s.mid * each.tokens_per_sample)
+        ratio = found.samples_per_s.mid / each.samples_per_s.mid
+        by_itself = f"whose step is above: {one} {each.unit} a second, {clock}, before the workers started"
+        rows.append(("beside one by itself", units.significant(ratio), by_itself))
+    return rows
 
 
 def _efficient(found: DataParallelStep) -> str:

@@ -9,7 +9,7 @@ from zenplan import units
 from zenplan.commands.runs.use_case import Entry
 from zenplan.commands.train.beside import Row, rows
 from zenplan.commands.train.report import run_record
-from zenplan.domain.measured.training_run import RUNNING
+from zenplan.domain.measured.training_run import RUNNING, RunStatus
 from zenplan.domain.report import Column, Report, Table
 
 
@@ -41,7 +41,7 @@ def _row(found: Entry) -> tuple[str, ...]:
     return (
         status.id,
         status.name,
-        status.backend,
+        ", ".join(filter(None, (status.backend, status.together))),
         state_of(found),
         f"{status.step:,} of {status.steps:,}",
         units.duration(known.run_s.mid) if known and known.run_s else "–",
@@ -49,6 +49,10 @@ def _row(found: Entry) -> tuple[str, ...]:
         "–" if status.usd is None else units.usd(status.usd),
         "–" if loss is None else units.significant(loss, 4),
     )
+
+
+def _on(status: RunStatus) -> str:
+    return ", ".join(filter(None, (status.backend, status.device, status.together)))
 
 
 def state_of(found: Entry) -> str:
@@ -65,7 +69,7 @@ def comparison_report(found: Sequence[Entry]) -> Report:
     parts = [{row.name: row for row in rows(each.result)} for each in found]
     lines: list[tuple[str, ...]] = [
         ("model", *(each.result.status.name for each in found)),
-        ("on", *(f"{each.result.status.backend}, {each.result.status.device}" for each in found)),
+        ("on", *(_on(each.result.status) for each in found)),
         ("state", *map(state_of, found)),
     ]
     for name in dict.fromkeys(name for each in parts for name in each):

@@ -8,7 +8,9 @@ import typer
 
 
 def stop(
-    run: Annotated[str, typer.Argument(help="Its id, the first letters of it, its folder, or https://host:port.")],
+    run: Annotated[
+        str, typer.Argument(help="Its id, the first letters of it, its folder, or https://host:port.", metavar="RUN")
+    ],
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave once the order is given.")] = False,
     token: Annotated[
         str | None,

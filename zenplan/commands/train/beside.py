@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from zenplan import units
 from zenplan.domain.measured.training_run import FINISHED, REHEARSED, RunPrediction, RunResult
 from zenplan.domain.range import Range
+from zenplan.domain.training.several import in_words
 
 # What can be compared of a run that is not finished, too.
 _OF_ANY = ("a step", "setting up", "rehearsal", "peak memory")
@@ -91,6 +92,15 @@ def _unknown_before(known: RunPrediction | None, total_s: float) -> tuple[Row, .
         return ()
     actual = max(0.0, total_s - known.known_s)
     return (Row(name="time, unknown before", unit="s", predicted=known.unknown_s, actual=actual),)
+
+
+def of_others(result: RunResult) -> str:
+    """That the prediction is for other workers than the run was gone on with, in a line; empty where it is not."""
+    known, status = result.prediction, result.status
+    if known is None or not known.is_of_others(status):
+        return ""
+    then, now = in_words(known.workers or 1, known.devices or 1), in_words(status.workers, status.devices)
+    return f"It was predicted for {then} and went on with {now}: the prediction is not of all of this run."
 
 
 def as_a_whole(result: RunResult) -> str:

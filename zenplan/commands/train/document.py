@@ -87,6 +87,10 @@ class PredictionParts(Document):
     checkpoint_every: Annotated[
         CountFromZero, Meta(description="Steps between checkpoints; 0 where there is one at the end alone.")
     ] = 0
+    workers: Annotated[
+        Count | None, Meta(description="That it is predicted for, a count; null where that was not kept.")
+    ] = None
+    devices: Annotated[Count | None, Meta(description="Of each of them, a count; null where that was not kept.")] = None
 
 
 class PredictionDocument(PredictionParts, tag_field="schema", tag="zenplan.prediction/1"):
@@ -133,6 +137,9 @@ class StatusDocument(Document):
     energy_j: Annotated[NotNegative | None, Meta(description="So far, in joules; null where nobody measures.")]
     usd_per_h: Annotated[NotNegative | None, Meta(description="An hour, in US dollars; null where it is not known.")]
     usd: Annotated[NotNegative | None, Meta(description="So far, in US dollars; null where it is not known.")]
+    # Runs of before these were kept have none of them.
+    workers: Annotated[Count, Meta(description="That train it together, a count.")] = 1
+    devices: Annotated[Count, Meta(description="Of each worker, a count.")] = 1
 
 
 Figures = dict[str, Annotated[dict[str, Annotated[float, Meta(description="A figure.")]], Meta(description="By name.")]]

@@ -9,7 +9,7 @@ from typing import Final
 from zenplan import units
 from zenplan.domain.measured.training_run import RunPrediction
 from zenplan.domain.range import Range
-from zenplan.planning.watch.drift import Drift
+from zenplan.planning.watch.drift import LEAST, Drift
 from zenplan.worker.protocol import Train
 
 # A run that goes in and out of its range is told of so often at most; and of so many times its card tells each.
@@ -72,8 +72,15 @@ class Drifts:
         return self._say(found, step)
 
     def end(self, step: int) -> str:
-        """What is still to be said at the end of a run: that what was said last is over."""
-        return "" if self.now or not self._said else self._say(None, step)
+        """What is still to be said at the end of a run: that what was said last is over.
+
+        What was seen in too few of its last steps to say something of them is no episode of it.
+        """
+        text = "" if self.now or not self._said else self._say(None, step)
+        latest = self.episodes[-1] if self.episodes else None
+        if latest is not None and latest.last in (None, step) and step - latest.first < LEAST:
+            self.episodes.pop()
+        return text
 
     def notes(self) -> Iterator[str]:
         """A line for each, for the card of a run."""

@@ -18,7 +18,7 @@ from zenplan.adapters.run_folder.lines import Metrics
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate.record import About, fingerprint_of
 from zenplan.commands.train.asked import Asked
-from zenplan.commands.train.beside import as_a_whole, rows
+from zenplan.commands.train.beside import as_a_whole, of_others, rows
 from zenplan.commands.train.document import run_document
 from zenplan.commands.train.judged import doubt_of, warnings
 from zenplan.commands.train.predict import mfu_of
@@ -26,10 +26,10 @@ from zenplan.commands.train.supervise import Supervisor
 from zenplan.documents import published
 from zenplan.domain.checks import one_line
 from zenplan.domain.measured.calibration import BUSY, DONE, MODEL, Calibration, Measured, Point, Stored
-from zenplan.domain.measured.training_run import FINISHED, RunResult
+from zenplan.domain.measured.training_run import FINISHED, RunResult, RunStatus
 from zenplan.errors import DataError, InputFileError, ZenplanError
 from zenplan.planning.calibration.features import features_of_blocks
-from zenplan.worker.protocol import Ended
+from zenplan.worker.protocol import Ended, Train
 
 
 def came_out(
@@ -120,7 +120,7 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
     if job.federated is not None:
         steps = f"{units.many(status.step, 'round')} of {units.many(job.federated.clients, 'client')}, averaged"
     yield f"- {steps} in {job.precision}, seed {job.seed}"
-    yield f"- Keras on {status.backend}, {status.device}, {units.many(job.threads, 'thread')}"
+    yield f"- Keras on {_machine(status, job)}"
     yield f"- run {status.id}, begun {status.started_at:%Y-%m-%d %H:%M} UTC, in `{folder}`"
     yield ""
     yield "## Data"
@@ -147,11 +147,16 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
     if result.prediction is not None:
         yield ""
         yield f"The prediction is from before the first step: {result.prediction.origin}, {result.prediction.why}."
-        yield as_a_whole(result)
+        yield of_others(result) or as_a_whole(result)
     yield ""
     yield "## Limits"
     yield ""
     yield from (f"- {line}" for line in limits(result))
+
+
+def _machine(status: RunStatus, job: Train) -> str:
+    threads = f"{units.many(job.threads, 'thread')}{' each' if status.workers > 1 else ''}"
+    return ", ".join(filter(None, (status.backend, status.device, status.together, threads)))
 
 
 def limits(result: RunResult) -> Iterator[str]:

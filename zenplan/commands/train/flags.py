@@ -103,9 +103,9 @@ _ROWS: Final[Sequence[_Row]] = (
     ("max_usd", "USD", "Stop, with a checkpoint, before it costs more.", units.parse_usd),
     (
         "max_hours",
-        "NUMBER",
-        "Stop, with a checkpoint, before it takes longer.",
-        _number(1e6, "2, 0.5; without it there is no limit"),
+        "HOURS",
+        "Stop, with a checkpoint, before it takes longer; in hours, or as in 90min.",
+        lambda text, what: units.parse_hours(text, what, 1e6),
     ),
     (
         "usd_per_kwh",

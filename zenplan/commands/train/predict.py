@@ -235,6 +235,8 @@ def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
         why="",
         made_at=datetime.now(UTC),
         steps=job.steps,
+        workers=job.workers,
+        devices=job.devices,
         ending_s=_ENDING_S if world.ending_s is None else world.ending_s,
         ending_spread=_UNSEEN_ENDING if world.ending_s is None else _QUIET,
         beside_spread=_BUSY if world.busy else _QUIET,

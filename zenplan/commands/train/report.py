@@ -12,7 +12,7 @@ from zenplan.adapters.run_folder.exports import read_exports
 from zenplan.adapters.run_folder.folder import CARD, CURVE_SVG, METRICS
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.commands.layouts.report import Point, drawn
-from zenplan.commands.train.beside import as_a_whole, energy, rows
+from zenplan.commands.train.beside import as_a_whole, energy, of_others, rows
 from zenplan.commands.train.judged import doubt_of, warnings
 from zenplan.domain.measured.export import Export
 from zenplan.domain.measured.training_run import FINISHED, RunPrediction, RunResult
@@ -71,6 +71,8 @@ def run_record(result: RunResult) -> Mapping[str, Any]:
         "name": status.name,
         "backend": status.backend,
         "device": status.device,
+        "workers": status.workers,
+        "devices": status.devices,
         "state": status.state,
         "reason": status.reason,
         "step": status.step,
@@ -93,7 +95,8 @@ def run_record(result: RunResult) -> Mapping[str, Any]:
 def _verdict(result: RunResult) -> str:
     status = result.status
     worse = f", no better than a guess in {' and '.join(result.no_better)}" if result.no_better else ""
-    where = f"{status.name} on {status.backend}: {status.state}{_WHY.get(status.reason, '')}{worse}"
+    together = f", {status.together}" if status.together else ""
+    where = f"{status.name} on {status.backend}{together}: {status.state}{_WHY.get(status.reason, '')}{worse}"
     done = "" if status.state == FINISHED else f" at step {status.step:,} of {status.steps:,}"
     usd = "" if status.usd is None else f", {units.usd(status.usd)}"
     return f"{where}{done}, {units.duration(status.spent.total_s)}{usd}."
@@ -106,11 +109,12 @@ def beside_table(result: RunResult) -> Table:
         columns=(
             Column(name="part"),
             Column(name="predicted", numeric=True),
-            Column(name="80 % range", optional=True),
+            Column(name="80 % range"),
             Column(name="actual", numeric=True),
             Column(name="difference", numeric=True),
         ),
         rows=tuple(row.cells() for row in rows(result)),
+        caption=of_others(result),
     )
 
 
@@ -157,7 +161,7 @@ def _notes(result: RunResult, folder: Path) -> tuple[str, ...]:
         lines.append(f"The prediction is from before the first step ({known.origin}): {known.why}.")
     if known is not None and known.price:
         lines.append(f"Price: {known.price}.")
-    lines += [whole] if (whole := as_a_whole(result)) else []
+    lines += [whole] if not of_others(result) and (whole := as_a_whole(result)) else []
     lines += [f"{note}." for note in result.notes]
     lines += [exported(each) for each in read_exports(folder)]
     lines.append(f"In {folder}: {CARD}, {CURVE_SVG}, {METRICS}{', model/' if result.model else ''}.")

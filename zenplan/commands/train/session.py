@@ -263,9 +263,10 @@ def _autoresumed(flags: Flags) -> Flags:
 def _resumed(flags: Flags, here: Here) -> Session:
     """Go on with a run, as it was asked for; what ends it and what it costs may be given anew."""
     others = [name for name in flags.own if name not in _OF_A_RESUMED]
-    others += ["file"] if flags.file else []
-    if others or flags.options or flags.out or flags.demo or flags.dry_run:
-        what = f"--{others[0].replace('_', '-')}" if others else "another option"
+    also = {"option": flags.options, "out": flags.out, "demo": flags.demo, "dry_run": flags.dry_run}
+    others += [name for name, value in also.items() if value]
+    if others or flags.file:
+        what = f"--{others[0].replace('_', '-')}" if others else f"a file, {flags.file},"
         raise UsageError(f"--resume goes on with a run as it was: {what} does not go with it", "leave it out")
     folder = find_run(flags.resume or "")
     status, _ = standing(folder)

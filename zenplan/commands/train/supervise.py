@@ -176,12 +176,13 @@ class Supervisor:
             self.status = replace(self.status, step=step, checkpoint=step)
 
     def _rehearsed(self, event: Rehearsed) -> None:
-        took_s = time.monotonic() - self._ready_s
-        self.spent = replace(self.spent, rehearsal_s=took_s)
+        self.spent = replace(self.spent, rehearsal_s=time.monotonic() - self._ready_s)
+        if not event.step_wall_s:
+            # It was told to end before the first was timed: the checkpoint of its beginning is all that it leaves.
+            return
         tariff = tariff_of(self.asked, self.world.sheet, self._meter.power_w() if self._meter else None)
-        found = after_the_rehearsal(
-            self.asked, self.world, tariff, event, self.spent.setup_s, took_s, self._worker_s - self.began_s
-        )
+        spent, start_s = self.spent, self._worker_s - self.began_s
+        found = after_the_rehearsal(self.asked, self.world, tariff, event, spent.setup_s, spent.rehearsal_s, start_s)
         self.longest_checkpoint_s = event.checkpoint_s
         self.keep_prediction(found)
         if self.dry:
@@ -359,7 +360,7 @@ class Supervisor:
             self._meter.read()
 
     def _drifts(self) -> None:
-        predicted, job = self.prediction.step_s if self.prediction else None, self.asked.job
+        predicted, job = self.prediction.step_for(self.status) if self.prediction else None, self.asked.job
         cores = cores_of(self.prediction, job)
         found = drift_of(tuple(self.window), predicted, cores, self._held, job.device == "cpu")
         step = self.status.step
@@ -369,7 +370,8 @@ class Supervisor:
 
     def over(self) -> None:
         """The run is at its end: what was said of its steps and is so no more is taken back."""
-        self._drifts()
+        if self.drifts.now:
+            self._drifts()
         if text := self.drifts.end(self.status.step):
             self.say("drift_over", text, {"step": self.status.step})
         self.notes += self.drifts.notes()
@@ -412,7 +414,7 @@ class Supervisor:
         if self.status.state != RUNNING:
             return Range.exactly(0.0)
         if self._left is None or self._due("left", _LEFT_EVERY_S):
-            step_s = self.prediction.step_s if self.prediction else None
+            step_s = self.prediction.step_for(self.status) if self.prediction else None
             self._left = time_left(self._still(), step_s, [each.wall_s for each in self.kept.samples], self.kept.stride)
         return self._left
 

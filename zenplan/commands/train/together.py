@@ -11,6 +11,7 @@ import msgspec
 from zenplan.adapters.workers.engines import engines
 from zenplan.errors import UsageError
 from zenplan.protocols import Engine, several_of
+from zenplan.units import many
 from zenplan.worker.protocol import Ranks, Train
 
 # What torchrun sets, and every launcher that zenplan writes files for.
@@ -118,13 +119,7 @@ def _check(found: Together, engine: Engine) -> None:
     if total == 1 and found.tensor_parallel == 1:
         return
     if (found.workers > 1 and not several.workers) or (found.devices > 1 and not several.devices):
-        what = several.words()
-        raise UsageError(
-            f"{engine.name} trains on {what}, and not on {found.workers} of {found.devices} device(s)"
-            if what
-            else f"{engine.name} does not train on several workers or devices here",
-            f"what does: {_who()}",
-        )
+        raise _beyond(found, engine)
     if found.tensor_parallel > 1 and not several.divides:
         raise UsageError(
             f"{engine.name} divides no matrices over devices", f"leave --tensor-parallel out; what does: {_who()}"
@@ -134,6 +129,27 @@ def _check(found: Together, engine: Engine) -> None:
             f"{total} devices are no multiple of --tensor-parallel {found.tensor_parallel}",
             "give one that divides them",
         )
+
+
+def _beyond(found: Together, engine: Engine) -> UsageError:
+    """That it cannot have so many: with the flag that is too much, and what may be given instead."""
+    several, total = several_of(engine), found.workers * found.devices
+    if not several.workers and not several.devices:
+        return UsageError(f"{engine.name} does not train on several workers or devices here", f"what does: {_who()}")
+    if several.workers:
+        return UsageError(
+            f"{engine.name} has a device a worker, and cannot use --devices {found.devices} of each",
+            f"--workers {total}; what does: {_who()}",
+        )
+    if found.ranks is None:
+        return UsageError(
+            f"{engine.name} cannot use --workers: it trains on the devices of one process",
+            f"--devices {total}, without --workers; or another --backend: {_who()}",
+        )
+    return UsageError(
+        f"{engine.name} trains on the devices of one process, and a launcher started {many(found.workers, 'worker')}",
+        f"start it once, with --devices; or another --backend: {_who()}",
+    )
 
 
 def _who() -> str:

@@ -168,24 +168,13 @@ def _before(asked: Asked, world: World, began_s: float | None) -> RunPrediction:
 
 def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: float | None) -> Supervisor:
     """Who watches it, and its folder as it is before the worker starts."""
-    now, job = datetime.now(UTC), asked.job
+    job = asked.job
     prediction: RunPrediction | None
     if place.resumed is None:
         if not _rehearses(asked, world):
             job = msgspec.structs.replace(job, rehearsal=None)
         put(place.folder, REQUEST, asked.request)
-        status = RunStatus(
-            id=place.id,
-            name=asked.name,
-            state=RUNNING,
-            steps=job.steps,
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            backend=asked.backend,
-            device=job.device,
-            started_at=now,
-            updated_at=now,
-        )
+        status = _new(place.id, asked)
         prediction = _before(asked, world, began_s)
         # Until a rehearsal has shown more, or where none does.
         job = spaced(replace(asked, job=job), prediction.evaluate_every, prediction.checkpoint_every).job
@@ -194,6 +183,7 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
         status = replace(
             old, state=RUNNING, reason="", message="", exit_code=None, pid=os.getpid(), starts=old.starts + 1
         )
+        status = replace(status, workers=job.workers, devices=job.devices)
         if asked.usd_per_h is not None:
             status = replace(status, usd_per_h=asked.usd_per_h)
     supervisor = Supervisor(
@@ -215,6 +205,25 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
     if line := left_out(asked.data):
         supervisor.say("data", line, {})
     return supervisor
+
+
+def _new(id: str, asked: Asked) -> RunStatus:
+    """How a run stands that is about to begin."""
+    now, job = datetime.now(UTC), asked.job
+    return RunStatus(
+        id=id,
+        name=asked.name,
+        state=RUNNING,
+        steps=job.steps,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        backend=asked.backend,
+        device=job.device,
+        workers=job.workers,
+        devices=job.devices,
+        started_at=now,
+        updated_at=now,
+    )
 
 
 def _run(supervisor: Supervisor, engine: Engine, lock: int) -> tuple[Ended | None, ZenplanError | None]:

@@ -8,7 +8,9 @@ import typer
 
 
 def watch(
-    run: Annotated[str, typer.Argument(help="Its id, the first letters of it, its folder, or https://host:port.")],
+    run: Annotated[
+        str, typer.Argument(help="Its id, the first letters of it, its folder, or https://host:port.", metavar="RUN")
+    ],
     once: Annotated[bool, typer.Option("--once", help="Show how it stands now, and leave.")] = False,
     token: Annotated[
         str | None,

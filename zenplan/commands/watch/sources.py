@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -195,7 +196,7 @@ class EndpointSource:
 
     def _get(self, route: str, none: int = 0, body: Mapping[str, Any] | None = None) -> Any:
         """The answer; None where its status is ``none``. Raises DataError: there is none."""
-        from zenplan.adapters.http.client import Answered
+        from zenplan.adapters.http.client import Answered, Unreached
 
         try:
             return self._http.get_json(f"{self._url}{route}", self._headers, body)
@@ -206,6 +207,8 @@ class EndpointSource:
                 wrong = "does not take that token" if self._headers else "wants a token"
                 raise NotLetIn(f"{self.name} {wrong}", _TOKEN_HINT) from error
             raise
+        except Unreached as error:
+            raise DataError(error.message, _unreached(error.cause, self._url) or error.hint) from error
 
     def _lines(self, route: str, name: str) -> Lines:
         def more() -> list[dict[str, Any]]:
@@ -218,6 +221,20 @@ class EndpointSource:
             return [each for each in found["lines"] if isinstance(each, dict)]
 
         return _all(more)
+
+
+def _unreached(cause: OSError | None, url: str) -> str:
+    """Where to look when an endpoint cannot be reached; empty where nothing says it."""
+    plain = url.startswith("http:")
+    if isinstance(cause, socket.gaierror):
+        return "no host of that name is known here: the address is in endpoint.json of the run's folder"
+    if isinstance(cause, ssl.SSLError) and not plain:
+        return f"it does not speak TLS: another port, or http://{url.partition('://')[2]}"
+    if isinstance(cause, ConnectionRefusedError):
+        return "is the run over, or at another port? its address is in endpoint.json of its folder"
+    if plain and (cause is None or isinstance(cause, ConnectionResetError)):
+        return f"does it speak TLS? https://{url.partition('://')[2]}"
+    return ""
 
 
 def _all(more: Callable[[], list[dict[str, Any]]]) -> Lines:

@@ -11,6 +11,7 @@ from zenplan.domain import checks
 from zenplan.domain.mapping import read_only
 from zenplan.domain.provenance import Fact
 from zenplan.domain.range import Range
+from zenplan.domain.training.several import in_words
 from zenplan.units import HOUR_S
 
 # How a run stands. Running: a process is at it, or it was killed.
@@ -81,6 +82,7 @@ class RunPrediction:
         flop_per_step: of training; None where the model was not counted.
         peak_flop_per_s: of the device in that precision; None where no data sheet is known.
         facts: what was not asked for and chosen.
+        workers, devices: that it is for, as of ``RunStatus``; None where that was not kept.
     """
 
     origin: str
@@ -111,6 +113,8 @@ class RunPrediction:
     flop_per_step: float | None = None
     peak_flop_per_s: float | None = None
     facts: tuple[Fact, ...] = ()
+    workers: int | None = None
+    devices: int | None = None
 
     def __post_init__(self) -> None:
         checks.one_of("prediction", "origin", self.origin, ORIGINS)
@@ -128,6 +132,14 @@ class RunPrediction:
             power_w=self.power_w,
             memory_bytes=self.memory_bytes,
         )
+
+    def is_of_others(self, status: RunStatus) -> bool:
+        """Whether other workers or devices went on with the run than it was predicted for."""
+        return self.workers is not None and (self.workers, self.devices) != (status.workers, status.devices)
+
+    def step_for(self, status: RunStatus) -> Range | None:
+        """A step of the run as it stands; None where nothing was predicted of it."""
+        return None if self.is_of_others(status) else self.step_s
 
     @property
     def steps_s(self) -> Range | None:
@@ -203,7 +215,7 @@ class RunStatus:
         checkpoint: step of the newest checkpoint; 0 before the first.
         checkpoints: that were made, but for that of the beginning, in all starts.
         pid: of the process that writes; host: its machine.
-        backend, device: it runs on.
+        backend, device: it runs on; workers: that train it together, of so many devices each.
         started_at: of the first start; updated_at: of this text.
         starts: how often it was begun or resumed.
         spent: seconds so far, all starts.
@@ -231,13 +243,21 @@ class RunStatus:
     spent: Spent = Spent()
     energy_j: float | None = None
     usd_per_h: float | None = None
+    workers: int = 1
+    devices: int = 1
 
     def __post_init__(self) -> None:
         checks.one_of("status", "state", self.state, STATES)
         checks.counts("status", step=self.step, steps=self.steps, starts=self.starts)
+        checks.positive("status", workers=self.workers, devices=self.devices)
         checks.counts("status", checkpoint=self.checkpoint, checkpoints=self.checkpoints)
         checks.lines("status", id=self.id, name=self.name, reason=self.reason, backend=self.backend, host=self.host)
         checks.not_negative("status", energy_j=self.energy_j, usd_per_h=self.usd_per_h)
+
+    @property
+    def together(self) -> str:
+        """Who trains it, in words; empty for one worker of one device."""
+        return in_words(self.workers, self.devices) if self.workers * self.devices > 1 else ""
 
     @property
     def usd(self) -> float | None:

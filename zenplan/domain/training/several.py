@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zenplan.units import many
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Several:
@@ -34,3 +36,10 @@ class Several:
 
 
 ONE_DEVICE = Several()
+
+
+def in_words(workers: int, devices: int) -> str:
+    """Who trains, in words: ``2 workers``, ``4 devices``, ``2 workers of 4 devices each``."""
+    if devices == 1:
+        return many(workers, "worker")
+    return many(devices, "device") if workers == 1 else f"{many(workers, 'worker')} of {many(devices, 'device')} each"

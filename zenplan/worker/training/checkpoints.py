@@ -259,8 +259,14 @@ def sync(path: Path) -> None:
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """What was otherwise when a checkpoint was written, in words."""
-    names = sorted(then.keys() | now.keys())
-    return [f"{n}: {then.get(n, 'none')} then, {now.get(n, 'none')} now" for n in names if then.get(n) != now.get(n)]
+    names = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    return [
+        # One worker of one device is not kept.
+        f"{then.get(n, '1 worker')} then, {now.get(n, '1 worker')} now"
+        if n == "workers"
+        else f"{n}: {then.get(n, 'none')} then, {now.get(n, 'none')} now"
+        for n in names
+    ]
 
 
 def check_model(state: State, variables: Iterable[Variable], backend: str) -> None:

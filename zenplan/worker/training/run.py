@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from zenplan import documents
+from zenplan.domain.training.several import in_words
 from zenplan.errors import FailureKind, InputFileError, UsageError, ZenplanError
 from zenplan.worker.measuring.memory import Level, Memory, is_shortage, peak_over
 from zenplan.worker.protocol import (
@@ -132,7 +133,7 @@ class Run:
         machine = _machine(trainee)
         hosts = _looked_at(group, job, order, _settings(own, data) | _software(machine))
         if job.several:
-            machine |= {"workers": f"{job.workers} of {job.devices} device(s)"}
+            machine |= {"workers": in_words(job.workers, job.devices)}
         if group.rank == 0:
             events.send(trainee.machine)
         say = partial(_say if group.rank == 0 else _say_the_end, events, wishes)
