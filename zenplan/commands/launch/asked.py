@@ -33,7 +33,7 @@ _PARSE: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "gpus_per_node": _whole(1e3, "8"),
     "max_usd": units.parse_usd,
     "usd_per_hour": units.or_zero(units.parse_usd),
-    "max_hours": lambda text, what: units.parse_count(text, what, _MOST_HOURS, "24, 0.5"),
+    "max_hours": lambda text, what: units.parse_hours(text, what, _MOST_HOURS),
     "port": _whole(65_535, "29500"),
 }
 
