@@ -250,8 +250,12 @@ def test_an_error_keeps_its_exit_code(code: int, stand_in: Any) -> None:
         b'{"event": "sample", "key": "a", "round": 0, "wall_s": 1e999, "cpu_s": 1}',
         b'{"event": "sample", "key": "a", "round": "0", "wall_s": 1, "cpu_s": 1}',
         b'{"event": "sample", "key": "a"}',
-        b'{"event": "reduced", "group": 0, "round": 0, "wall_s": 1, "bytes": 1' + b"0" * 400 + b"}",
-        b'{"event": "reduced", "group": 0, "round": 0, "wall_s": 1, "bytes": 1' + b"0" * 5000 + b"}",
+        b'{"event": "communicated", "collective": "all_reduce", "group": 0, "round": 0, "wall_s": 1, "bytes": 1'
+        + b"0" * 400
+        + b"}",
+        b'{"event": "communicated", "collective": "all_reduce", "group": 0, "round": 0, "wall_s": 1, "bytes": 1'
+        + b"0" * 5000
+        + b"}",
         b'{"event": "count", "count": 4}',
         b'{"event": "count", "count": {"name": "n", "backend": "jax", "layers": [{"path": [], "kind": "K", "calls": -1}]}}',
         b'{"event": "machine", "device": "d", "kind": "cpu", "threads": 1, "versions": [], "compiled": false}',
