@@ -234,6 +234,10 @@ def test_an_error_keeps_its_exit_code(code: int, stand_in: Any) -> None:
     assert (caught.value.message, caught.value.hint, caught.value.exit_code) == ("no", "do", code)
 
 
+# What comes after it is read as a number.
+COMMUNICATED = b'{"event": "communicated", "collective": "all_reduce", "group": 0, "round": 0, "wall_s": 1, "bytes": 1'
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -250,12 +254,8 @@ def test_an_error_keeps_its_exit_code(code: int, stand_in: Any) -> None:
         b'{"event": "sample", "key": "a", "round": 0, "wall_s": 1e999, "cpu_s": 1}',
         b'{"event": "sample", "key": "a", "round": "0", "wall_s": 1, "cpu_s": 1}',
         b'{"event": "sample", "key": "a"}',
-        b'{"event": "communicated", "collective": "all_reduce", "group": 0, "round": 0, "wall_s": 1, "bytes": 1'
-        + b"0" * 400
-        + b"}",
-        b'{"event": "communicated", "collective": "all_reduce", "group": 0, "round": 0, "wall_s": 1, "bytes": 1'
-        + b"0" * 5000
-        + b"}",
+        COMMUNICATED + b"0" * 400 + b"}",
+        COMMUNICATED + b"0" * 5000 + b"}",
         b'{"event": "count", "count": 4}',
         b'{"event": "count", "count": {"name": "n", "backend": "jax", "layers": [{"path": [], "kind": "K", "calls": -1}]}}',
         b'{"event": "machine", "device": "d", "kind": "cpu", "threads": 1, "versions": [], "compiled": false}',
