@@ -1,14 +1,19 @@
-"""Connections of a server: a socket that is bound, and what does not wait for headers for ever."""
+"""Connections of a server: a socket that is bound, what does not wait for headers for ever, and what prints nothing."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from zenplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 _HEADERS_S: Final = 10.0
 _LATE: Final = (
@@ -74,3 +79,29 @@ class Protocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(_LATE)
             self.transport.close()
+
+
+def quiet_config(
+    app: ASGIApp, tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None, **limits: Any
+) -> uvicorn.Config:
+    """Of a server whose program alone writes on the terminal.
+
+    Args:
+        app: that answers.
+        tls: certificate and key; None for plain HTTP.
+        limits: as of ``uvicorn.Config``.
+    """
+    certificate, key = tls or (None, None)
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        **limits,
+    )

@@ -40,7 +40,7 @@ from zenplan.adapters.run_folder.folder import (
 from zenplan.adapters.run_folder.lines import lines_after
 from zenplan.adapters.run_folder.orders import order_stop
 from zenplan.adapters.serving.app import encoded, refusal
-from zenplan.adapters.serving.connections import Protocol
+from zenplan.adapters.serving.connections import quiet_config
 from zenplan.adapters.serving.endpoint_place import EndpointPlace
 from zenplan.adapters.serving.refusal import Refusal
 from zenplan.errors import ZenplanError
@@ -168,20 +168,9 @@ def _write_secret(path: Path, values: Mapping[str, str]) -> None:
 
 
 def _config(app: ASGIApp, place: EndpointPlace) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=Protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=_IDLE_S,
-        timeout_graceful_shutdown=1,
-        limit_concurrency=_MOST_AT_ONCE,
-        ssl_certfile=place.certificate,
-        ssl_keyfile=place.key,
+    tls = (place.certificate, place.key) if place.certificate and place.key else None
+    return quiet_config(
+        app, tls, timeout_keep_alive=_IDLE_S, timeout_graceful_shutdown=1, limit_concurrency=_MOST_AT_ONCE
     )
 
 

@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from zenplan.adapters.serving.connections import Protocol
+from zenplan.adapters.serving.connections import quiet_config
 from zenplan.adapters.serving.drift import Feature, prediction_feature, training_inputs
 from zenplan.adapters.serving.service import Service
 
@@ -113,21 +113,13 @@ async def _serve(server: _Server, service: Service, bound: socket.socket, told: 
 
 def _config(app: ASGIApp, service: Service, drain_s: float, tls: tuple[str, str] | None) -> uvicorn.Config:
     most = service.batcher.most_waiting + 256
-    return uvicorn.Config(
+    return quiet_config(
         app,
-        http=Protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
+        tls,
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=max(1, round(drain_s)),
         backlog=_BACKLOG,
         limit_concurrency=most,
-        ssl_certfile=tls[0] if tls else None,
-        ssl_keyfile=tls[1] if tls else None,
     )
 
 
