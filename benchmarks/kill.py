@@ -86,7 +86,21 @@ class Victim:
 
     def kill(self, when: str, who: str) -> dict[str, Any] | None:
         """Kill it at such a moment; None where it came to its end before."""
-        begin, before = time.monotonic(), self._lines()
+        self.come_to(when, time.monotonic(), self._lines(), 1.5)
+        if self.process.poll() is not None:
+            return None
+        writing = any((self.folder / "checkpoints").glob(".writing*"))
+        code = self._kill(who)
+        return {"when": when, "who": who, "exit": code, "lines": self._lines(), "writing": writing}
+
+    def come_to(self, when: str, begin: float, before: int, most_s: float) -> None:
+        """Wait for a moment: while it starts, makes steps, or writes a checkpoint.
+
+        Args:
+            when: which.
+            begin: since when it starts, by the monotonic clock; before: lines of its metrics then.
+            most_s: into its steps, at most.
+        """
         if when == "start":
             self._until(lambda: False, self.draw.uniform(0.0, self.start_s))
         elif self._until(lambda: self._lines() > before, _PATIENCE_S):
@@ -95,12 +109,7 @@ class Victim:
                 self._until(lambda: any((self.folder / "checkpoints").glob(".writing*")), _PATIENCE_S)
                 time.sleep(self.draw.uniform(0.0, 0.004))
             else:
-                self._until(lambda: False, self.draw.uniform(0.0, 1.5))
-        if self.process.poll() is not None:
-            return None
-        writing = any((self.folder / "checkpoints").glob(".writing*"))
-        code = self._kill(who)
-        return {"when": when, "who": who, "exit": code, "lines": self._lines(), "writing": writing}
+                self._until(lambda: False, self.draw.uniform(0.0, most_s))
 
     def _kill(self, who: str) -> int:
         """Kill it now; the command's exit code."""

@@ -92,15 +92,7 @@ class Many(Victim):
         begin, before = time.monotonic(), self._lines()
         if not self._until(lambda: len(self._ranks()) == _KILLED_WORKERS, _PATIENCE_S):
             return None
-        if when == "start":
-            self._until(lambda: False, self.draw.uniform(0.0, self.start_s))
-        elif self._until(lambda: self._lines() > before, _PATIENCE_S):
-            self.start_s = max(self.start_s, time.monotonic() - begin)
-            if when == "checkpoint":
-                self._until(lambda: any((self.folder / "checkpoints").glob(".writing*")), _PATIENCE_S)
-                time.sleep(self.draw.uniform(0.0, 0.004))
-            else:
-                self._until(lambda: False, self.draw.uniform(0.0, 2.0))
+        self.come_to(when, begin, before, 2.0)
         ranks = self._ranks()
         if self.process.poll() is not None or len(ranks) < _KILLED_WORKERS:
             return None
