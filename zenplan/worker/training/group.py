@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import threading
 import time
@@ -189,14 +190,7 @@ ALONE: Final = Alone()
 
 def numbers_of(weights: Sequence[Any]) -> int:
     """Numbers that these arrays have."""
-    return sum(_product(each.shape) for each in weights)
-
-
-def _product(shape: Sequence[int]) -> int:
-    found = 1
-    for each in shape:
-        found *= int(each)
-    return found
+    return sum(math.prod(each.shape) for each in weights)
 
 
 def framed(text: str, most: int) -> bytes:
