@@ -87,20 +87,18 @@ def own_gpus(place: int, devices: int, environ: Mapping[str, str]) -> dict[str, 
 
 def environment_of(device: str, threads: int, devices: int, ranks: Ranks, environ: Mapping[str, str]) -> dict[str, str]:
     """What a worker has that another system has started among others."""
-    near = ranks.address.startswith(("127.", "localhost:"))
     gpus = own_gpus(ranks.local, devices, environ) if device == "gpu" else {}
-    return {**measuring_environment(device, threads, environ), **(_loopback() if near else {}), **gpus}
+    return {**measuring_environment(device, threads, environ), **(_loopback() if ranks.near else {}), **gpus}
 
 
 def contract(ranks: Ranks) -> dict[str, str]:
     """The five variables of a worker, as launchers set them: code of the user's may look at them."""
-    host, _, port = ranks.address.rpartition(":")
     return {
         "RANK": str(ranks.rank),
         "WORLD_SIZE": str(ranks.size),
         "LOCAL_RANK": str(ranks.local),
-        "MASTER_ADDR": host,
-        "MASTER_PORT": port,
+        "MASTER_ADDR": ranks.host,
+        "MASTER_PORT": str(ranks.port),
     }
 
 

@@ -246,6 +246,21 @@ class Ranks(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     wait_s: float = 300.0
 
+    @property
+    def host(self) -> str:
+        """Of the address."""
+        return self.address.rpartition(":")[0]
+
+    @property
+    def port(self) -> int:
+        """Of the address."""
+        return int(self.address.rpartition(":")[2])
+
+    @property
+    def near(self) -> bool:
+        """Whether they meet within one machine."""
+        return self.host.startswith("127.") or self.host == "localhost"
+
 
 class Train(Job, frozen=True, kw_only=True, tag="train"):
     """Train a model on prepared data.

@@ -96,9 +96,14 @@ def grouped(device: str, ranks: Ranks, patience: timedelta = _PATIENCE) -> Itera
     """
     with lost():
         met(ranks)
-        host, _, port = ranks.address.rpartition(":")
-        wait = timedelta(seconds=ranks.wait_s)
-        store = distributed.TCPStore(host, int(port), ranks.size, ranks.rank == 0, timeout=wait, wait_for_workers=False)
+        store = distributed.TCPStore(
+            ranks.host,
+            ranks.port,
+            ranks.size,
+            ranks.rank == 0,
+            timeout=timedelta(seconds=ranks.wait_s),
+            wait_for_workers=False,
+        )
         backend = "nccl" if device == "gpu" else "gloo"
         distributed.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size, timeout=patience)
         control = distributed.new_group(backend="gloo", timeout=patience)

@@ -33,17 +33,16 @@ def met(ranks: Ranks) -> None:
         ZenplanError: of the kind NO_COLLECTIVES: one has not come, or the port is taken.
     """
     end = time.monotonic() + ranks.wait_s
-    host, _, port = ranks.address.rpartition(":")
     if ranks.rank == 0:
-        _wait(ranks, host, int(port), end)
+        _wait(ranks, end)
     else:
-        _come(ranks, host, int(port), end + _LATER_S)
+        _come(ranks, end + _LATER_S)
 
 
-def _wait(ranks: Ranks, host: str, port: int, end: float) -> None:
+def _wait(ranks: Ranks, end: float) -> None:
     here = {0: socket.gethostname()}
     others: list[socket.socket] = []
-    with _listening(ranks, host, port) as listener:
+    with _listening(ranks) as listener:
         try:
             wrong = ""
             while len(here) < ranks.size and not wrong and (left := end - time.monotonic()) > 0.0:
@@ -79,12 +78,12 @@ def _heard(ranks: Ranks, said: dict[str, Any], here: dict[int, str]) -> str:
     return ""
 
 
-def _come(ranks: Ranks, host: str, port: int, end: float) -> None:
+def _come(ranks: Ranks, end: float) -> None:
     mine = json.dumps({"rank": ranks.rank, "size": ranks.size, "host": socket.gethostname()}).encode() + b"\n"
     answered = False
     while (left := end - time.monotonic()) > 0.0:
         # It is not there yet, nor its name, or it is one of a run before this one, which ends.
-        with suppress(OSError), socket.create_connection((host, port), timeout=min(left, _LINE_S)) as rank0:
+        with suppress(OSError), socket.create_connection((ranks.host, ranks.port), timeout=min(left, _LINE_S)) as rank0:
             answered = True
             rank0.sendall(mine)
             wrong = _line(rank0, end - time.monotonic()).get("wrong")
@@ -98,11 +97,10 @@ def _come(ranks: Ranks, host: str, port: int, end: float) -> None:
 
 
 @contextmanager
-def _listening(ranks: Ranks, host: str, port: int) -> Iterator[socket.socket]:
+def _listening(ranks: Ranks) -> Iterator[socket.socket]:
     # Frameworks listen so too: the name of a machine may be that of another interface, or of what is before it.
-    near = host.startswith("127.") or host == "localhost"
     try:
-        listener = socket.create_server(("127.0.0.1" if near else "", port))
+        listener = socket.create_server(("127.0.0.1" if ranks.near else "", ranks.port))
     except OSError as error:
         raise ZenplanError(
             f"the workers cannot meet at {ranks.address}: {os.strerror(error.errno or 0)}",
