@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, get_origin
 
@@ -402,7 +402,9 @@ GROUPS: Final = {
 RUN: Final = tuple(flag for group in GROUPS.values() for flag in group)
 PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
 BUY: Final = (*_HARDWARE, *_FILTERS[:4], _FILTERS[-1], *_PRICES, *_OPERATIONS)
-SERVE: Final = (*_MODEL[:3], _HARDWARE[0], *_FILTERS[:4], _FILTERS[-1], _OFFERS[-2], *_PRICES)
+# Of one machine at a time.
+_ONE_GPU: Final = replace(_HARDWARE[0], help="Accelerator, as in H100 or a100-40gb.")
+SERVE: Final = (*_MODEL[:3], _ONE_GPU, *_FILTERS[:4], _FILTERS[-1], _OFFERS[-2], *_PRICES)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 # The section of the help that each flag stands in: its table in a request file.
