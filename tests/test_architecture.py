@@ -390,16 +390,38 @@ def test_outside_packages_stay_in_their_places() -> None:
     assert wrong == []
 
 
-def test_what_is_imported_is_a_dependency() -> None:
+# Distributions whose module has another name.
+MODULES = {
+    "nvidia-ml-py": "pynvml",
+    "pillow": "PIL",
+    "prometheus-client": "prometheus_client",
+    "pyyaml": "yaml",
+    "tensorflow-cpu": "tensorflow",
+}
+
+
+def dependencies(*extras: str) -> set[str]:
+    """Modules that pyproject.toml states: zenplan's own, and those of its ``extras``, or of all of them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
-    stated = {re.split(r"[\[<>=; ]", line, maxsplit=1)[0] for line in (*project["dependencies"], *extras)}
-    stated |= {"pynvml"} if "nvidia-ml-py" in stated else set()
-    stated |= {"PIL"} if "pillow" in stated else set()
-    stated |= {"prometheus_client"} if "prometheus-client" in stated else set()
-    stated |= {"yaml"} if "pyyaml" in stated else set()
-    stated |= {"tensorflow"} if "tensorflow-cpu" in stated else set()
-    assert {name for name in OUTSIDE if name not in stated} == set()
+    optional = project["optional-dependencies"]
+    lines = [*project["dependencies"], *(line for extra in extras or optional for line in optional[extra])]
+    stated = {re.split(r"[\[<>=; ]", line, maxsplit=1)[0] for line in lines}
+    return {MODULES.get(name, name) for name in stated}
+
+
+def test_what_is_imported_is_a_dependency() -> None:
+    assert set(OUTSIDE) - dependencies() == set()
+
+
+def test_what_a_test_imports_at_its_top_is_installed_with_the_tests() -> None:
+    known = sys.stdlib_module_names | dependencies("dev") | {"zenplan", "tests"}
+    wrong = []
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        for node in tree(file).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            wrong += [f"{file.name}:{node.lineno} imports {name}" for name in names if name.split(".")[0] not in known]
+    assert wrong == []
 
 
 def test_nouns_and_physics_touch_nothing_of_the_world() -> None:
