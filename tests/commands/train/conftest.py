@@ -58,7 +58,8 @@ if job["resume"]:
     state = json.loads((newest / "state.json").read_text())
     first, told = state["step"], state["told"]
 saved = first if job["resume"] else checkpoint(0)
-send(event="machine", device="a processor", kind="cpu", threads=1, versions={"keras": "1"}, compiled=True)
+versions = wish.get("versions", {"keras": "1"})
+send(event="machine", device="a processor", kind="cpu", threads=1, versions=versions, compiled=True)
 micro = job["micro_batch"]
 sizes = dict(parameters=10, trainable=10, samples=100, tokens_per_sample=8)
 send(event="ready", setup_s=0.01, step=first, micro_batch=micro, **sizes)

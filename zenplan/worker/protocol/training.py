@@ -295,6 +295,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         tensor_parallel: devices that each replica's matrices are divided over.
         ranks: where this worker stands among them; None of one alone.
         max_restarts: times that an engine which starts its workers itself may begin again where one is lost.
+        wait_s: after which such an engine takes a worker that has not come for missing.
     """
 
     last: ClassVar[type[Event]] = Ended
@@ -328,6 +329,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     tensor_parallel: Whole = 1
     ranks: Ranks | None = None
     max_restarts: Whole = 0
+    wait_s: float = 300.0
 
     @property
     def several(self) -> bool:
