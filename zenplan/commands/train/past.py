@@ -31,6 +31,7 @@ _SAME: Final = (
     "workers",
     "devices",
     "tensor_parallel",
+    "zero",
     "lora_rank",
     "quantize",
     "evaluate_batches",

@@ -290,7 +290,7 @@ def _resumed(flags: Flags, here: Here) -> Session:
 
 def _on_now(job: Train, flags: Flags, engine: Engine) -> Together:
     """Who trains a run that is gone on with: as many as before, where nothing else is said."""
-    before = {"devices": job.devices, "tensor_parallel": job.tensor_parallel}
+    before = {"devices": job.devices, "tensor_parallel": job.tensor_parallel, "zero": job.zero}
     if ranks_of(os.environ) is None:
         # A launcher says itself how many they are now.
         before["workers"] = job.workers
