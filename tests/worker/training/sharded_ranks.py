@@ -54,6 +54,33 @@ class Outside(keras.Model):
         return keras.ops.matmul(self.table(x)[:, 0], keras.ops.transpose(self.table.embeddings))
 
 
+class Tied(keras.Model):
+    """Calls a table for its first and its last matrix, and a layer twice, which nothing outside of it knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = keras.layers.ReversibleEmbedding(20, 4)
+        self.layer, self.head = keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(3)
+
+    def call(self, x: Any) -> Any:
+        found = self.table(keras.ops.cast(keras.ops.abs(x) * 2, "int32"))
+        found = found + self.layer(self.layer(found))
+        return self.head(keras.ops.tanh(self.table(keras.ops.mean(found, axis=1), reverse=True)))
+
+
+def tied() -> keras.Model:
+    model = Tied()
+    model(np.zeros((1, 6), np.float32))
+    return model
+
+
+def halved() -> keras.Model:
+    """In fp16, whose loss is scaled."""
+    x = keras.Input((6,))
+    y = keras.layers.Dense(8, activation="tanh", dtype="mixed_float16")(x)
+    return keras.Model(x, keras.layers.Dense(3, dtype="mixed_float16")(y))
+
+
 def twice() -> keras.Model:
     x = keras.Input((6,))
     layer = keras.layers.Dense(6, activation="tanh")
@@ -95,11 +122,11 @@ def outside() -> keras.Model:
     return model
 
 
-def parts_of(model: keras.Model, trained: Any, more: dict[str, Any]) -> Parts:
+def parts_of(model: keras.Model, trained: Any, scaled: bool, more: dict[str, Any]) -> Parts:
     wanted = Optimizer(name="adamw", learning_rate=RATE, weight_decay=0.1)
-    optimizer = made(wanted, model, False, trained)
+    optimizer = made(wanted, model, scaled, trained)
     loss = Loss("", lambda y, found: keras.ops.mean(keras.ops.square(found - y), axis=-1), {})
-    usual = {"rate": rate_variable(optimizer), "clip_norm": 0.3, "scaled": False, "compiled": False}
+    usual = {"rate": rate_variable(optimizer), "clip_norm": 0.3, "scaled": scaled, "compiled": False}
     return Parts(model=model, optimizer=optimizer, loss=loss, **usual, **more)
 
 
@@ -113,7 +140,7 @@ def compared(make: Callable[[], keras.Model], group: TorchGroup) -> dict[str, An
         keras.utils.set_random_seed(1)
         model = make()
         whole = sharded(model, torch.device("cpu")) if divided else None
-        parts = parts_of(model, whole and whole.trained, {"shape_of": whole.shape_of} if whole else {})
+        parts = parts_of(model, whole and whole.trained, make is halved, {"shape_of": whole.shape_of} if whole else {})
         stepper: Any = ShardedStepper(parts, group, 0, whole) if whole else TorchStepper(parts, group, 0)
         # The first step is taken back, as it is in a run: of copies it finds out what is not used.
         beginning = {name: array.copy() for name, array in stepper.read()}
@@ -146,6 +173,17 @@ def compared(make: Callable[[], keras.Model], group: TorchGroup) -> dict[str, An
     return {**found, "settled": settled, "called": bool(np.isfinite(called).all())}
 
 
+def left_out(group: TorchGroup) -> list[bool]:
+    """Whether each gradient is no number, where rank 0 alone has one that is none."""
+    model = halved()
+    whole = sharded(model, torch.device("cpu"))
+    stepper = ShardedStepper(parts_of(model, whole.trained, True, {"shape_of": whole.shape_of}), group, 0, whole)
+    stepper.step([(np.ones((2, 6), np.float32), np.ones((2, 3), np.float32))], RATE)
+    if group.rank == 0:
+        whole.tensors[0].grad.to_local().fill_(float("inf"))
+    return [bool(each.isnan().all()) for each in stepper._gradients()]
+
+
 def _of_model(parts: Parts) -> list[tuple[str, Any]]:
     return [(name, v) for name, v in parts.variables.items() if name.startswith("model/") and "seed" not in v.path]
 
@@ -162,8 +200,11 @@ def main(rank: int, size: int, port: int) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
     group = TorchGroup(rank=rank, size=size, share=Share(rank, size), control=distributed.group.WORLD)
-    found: dict[str, Any] = {make.__name__: compared(make, group) for make in (twice, own, masked, adapted)}
+    found: dict[str, Any] = {
+        make.__name__: compared(make, group) for make in (twice, own, masked, adapted, tied, halved)
+    }
     found |= {make.__name__: refused(make) for make in (regular, outside)}
+    found["left out"] = left_out(group)
     sys.stdout.write(f"{json.dumps(found)}\n")
     distributed.destroy_process_group()
 

@@ -15,7 +15,7 @@ import pytest
 from zenplan.adapters.workers.ranks import free_address
 
 SIZE = 2
-MODELS = ("twice", "own", "masked", "adapted")
+MODELS = ("twice", "own", "masked", "adapted", "tied", "halved")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,12 @@ def test_each_has_its_share_of_weights_and_optimizer_states(ranks: Sequence[Mapp
         assert max(each[have] for each in found) < 0.6 * found[0][of]
     assert sum(each["held"][1] for each in found) == found[0]["parameters"]
     assert all(each["held"][0] < each["parameters"] for each in found)
+
+
+@pytest.mark.slow
+def test_a_step_that_one_leaves_out_is_left_out_by_all(ranks: Sequence[Mapping[str, Any]]) -> None:
+    for each in ranks:
+        assert all(each["left out"])
 
 
 @pytest.mark.slow
