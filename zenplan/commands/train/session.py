@@ -40,7 +40,16 @@ from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Event, Train
 
 # What may be changed of a run that is gone on with.
-_OF_A_RESUMED: Final = (*LIMITS, *ENDPOINT, "tracker", "workers", "devices", "max_restarts", "rendezvous_timeout")
+_OF_A_RESUMED: Final = (
+    *LIMITS,
+    *ENDPOINT,
+    "tracker",
+    "workers",
+    "devices",
+    "zero",
+    "max_restarts",
+    "rendezvous_timeout",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,13 @@
 """A Keras model whose weights are divided over the workers by PyTorch's FSDP2 (``fully_shard``): ZeRO stage 3.
 
-Each layer that has a matrix is a unit: its weights are put together for its own forward and backward pass alone. What is left
-belongs to the model as a whole. Keras calls a layer past PyTorch's hooks, so a unit is a module that stands in for the layer's
-``call``; in between a variable of the model has its shape and no numbers, so that nothing can read it by mistake.
+Each layer that has a matrix is a unit: its weights are put together for its own forward and backward pass alone. What is
+left belongs to the model as a whole. Keras calls a layer past PyTorch's hooks, so a unit is a module that stands in for the
+layer's ``call``; in between a variable of the model has its shape and no numbers, so that nothing reads it by mistake.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,6 +22,24 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Shard
 
 from zenplan.errors import UsageError
+
+
+class NotThere(RuntimeError):
+    """A weight was used where it is not put together."""
+
+
+class _Absent(torch.Tensor):  # type: ignore[misc]  # torch is not there for mypy
+    """In place of a weight: its shape and kind, and an error for whoever uses it. Of a plain tensor without numbers Keras
+    makes one with any."""
+
+    path = ""
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(function, "__name__", "") not in ("__get__", "__set__", "requires_grad_"):
+            path = next((each.path for each in args if isinstance(each, _Absent)), "its weight")
+            raise NotThere(f"'{path}' is not put together here")
+        return super().__torch_function__(function, types, args, kwargs or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +71,7 @@ class Division:
         return parts[rank] if rank < len(parts) else parts[0].narrow(self.axis, 0, 0)
 
 
-class _Unit(torch.nn.Module):
+class _Unit(torch.nn.Module):  # type: ignore[misc]  # torch is not there for mypy
     """Some of the model's variables, and the call for which they are put together."""
 
     def __init__(self, variables: Sequence[Any], call: Callable[..., Any], layers: Sequence[Any]) -> None:
@@ -74,7 +93,8 @@ class _Unit(torch.nn.Module):
         finally:
             for variable, empty in zip(self.variables, self.empty, strict=True):
                 variable._value = empty
-        return result, [loss for layer in self.layers for loss in layer._losses]
+        losses = [loss for layer in self.layers for loss in layer._losses]
+        return keras.tree.map_structure(_no_view, result), losses
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """As the layer's ``call``."""
@@ -117,8 +137,17 @@ class Sharded:
         return [by_id.get(id(v), v._value) for v in self.model.variables]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the model returns."""
-        return self.root.run(*args, **kwargs)
+        """What the model returns. Raises UsageError: it uses a weight where it is not put together."""
+        try:
+            return self.root.run(*args, **kwargs)
+        except NotThere as error:
+            # Keras has put more around it.
+            named = re.search(r"'(.+)' is not put together", str(error))
+            raise UsageError(
+                f"model {self.model.name} uses {named[1] if named else 'a weight'} outside the call of the layer that has "
+                "it, where ZeRO 3 has a part of it alone",
+                "leave out --zero; or call the layer for what its weight is used for",
+            ) from error
 
     def no_sync(self) -> AbstractContextManager[Any]:
         """Gradients of each micro-batch are divided at once: to keep them whole would take what was to be saved."""
@@ -137,7 +166,7 @@ class Sharded:
         """After a forward pass without a backward one: nothing is left put together, and what is changed now counts."""
         for module in self.root.modules():
             if isinstance(module, _Unit):
-                module.reshard()  # type: ignore[operator]  # fully_shard makes it an FSDPModule
+                module.reshard()
 
     def settle(self) -> None:
         """The model has its weights again, and its layers their calls. All workers ask for it."""
@@ -183,7 +212,10 @@ def sharded(model: keras.Model, device: torch.device) -> Sharded:
             del layer._torch_params
     for module in (*units, root):
         fully_shard(
-            module, mesh=mesh, reshard_after_forward=module is not root, shard_placement_fn=lambda w: Shard(_axis(w, mesh))
+            module,
+            mesh=mesh,
+            reshard_after_forward=module is not root,
+            shard_placement_fn=lambda w: Shard(_axis(w, mesh)),
         )
     # A weight that some samples do not reach has a gradient of zeros there.
     root.set_reduce_scatter_unused_params(True)
@@ -231,9 +263,16 @@ def _parameter(variable: Any) -> torch.nn.Parameter:
     return torch.nn.Parameter(laid, requires_grad=value.requires_grad)
 
 
-def _without_numbers(variable: Any) -> torch.nn.Parameter:
+def _no_view(value: Any) -> Any:
+    """A view that is changed in its place, as by ``+=``, would leave out what FSDP2 waits for in the backward pass."""
+    return value.clone() if isinstance(value, torch.Tensor) and value.requires_grad and value._is_view() else value
+
+
+def _without_numbers(variable: Any) -> torch.Tensor:
     value = variable._value
-    return torch.nn.Parameter(torch.empty_like(value, device="meta"), requires_grad=value.requires_grad)
+    found = torch.empty(value.shape, dtype=value.dtype, device="meta").as_subclass(_Absent)
+    found.path = variable.path
+    return found.requires_grad_(value.requires_grad)
 
 
 def _share(variable: Any, weight: Any, mesh: Any) -> Any:
