@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.compiled import ENVIRONMENT
+
 # What a test may ask of it, in the variable: a step's seconds, the step that it dies, runs out of memory or diverges at.
 VARIABLE = "STAND_IN"
 WORKER = """
@@ -260,4 +262,4 @@ def trainer(tmp_path: Path) -> Trainer:
     (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")
     prepared(tmp_path / "data")
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "COLUMNS": "80", "ZENPLAN_PLUGINS": ""}
-    return Trainer(tmp_path, environ)
+    return Trainer(tmp_path, {**environ, **ENVIRONMENT})
