@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.compiled import ENVIRONMENT
+from tests.session import ENVIRONMENT
 from zenplan.adapters.clock import VARIABLE
 from zenplan.adapters.prices.place import VARIABLE as PRICE_CACHE
 from zenplan.commands.estimate.use_case import estimate

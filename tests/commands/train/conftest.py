@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.compiled import ENVIRONMENT
+from tests.session import ENVIRONMENT
 
 # What a test may ask of it, in the variable: a step's seconds, the step that it dies, runs out of memory or diverges at.
 VARIABLE = "STAND_IN"
