@@ -188,7 +188,7 @@ async def _steps(service: Service) -> dict[int, float]:
 
 
 async def _written(worker: ModelWorker, size: int, count: int, seed: int) -> tuple[float, int]:
-    """Seconds from the second token of the first text to that before its last, and steps in that time; none of them may end."""
+    """Seconds from the second token of the first text to that before its last, and steps in that time: until one ends."""
     at, alive = list[float](), [True] * size
 
     async def write(number: int) -> None:
