@@ -20,6 +20,7 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 TOKENS, ARRAYS = "tokens", "arrays"
 
 _MOST_CARD_BYTES = 16_000_000
+_MOST_ROWS = 100_000
 _HINT = "'zenplan data prepare' writes such a folder"
 
 
@@ -43,6 +44,7 @@ class Card(msgspec.Struct, kw_only=True, tag_field="schema", tag="zenplan.prepar
         fingerprint: SHA-256 of what is in the folder.
         vocabulary: of tokens. end: token after each document.
         inputs, target: names of arrays.
+        features: of a table, its columns of numbers, which are one of the inputs.
         classes: None where the target is a number.
     """
 
@@ -52,6 +54,7 @@ class Card(msgspec.Struct, kw_only=True, tag_field="schema", tag="zenplan.prepar
     end: Whole | None = None
     inputs: list[str] = []
     target: str = ""
+    features: list[str] = []
     classes: Whole | None = None
     class_names: list[str] = []
     parts: dict[str, Part]
@@ -162,6 +165,19 @@ class Prepared:
             n for n in self.card.inputs if self.kinds()[n] != "uint8" and self.kinds()[n].startswith(("int", "uint"))
         ]
         return {n: 1 + max(int(each[n].max()) for each in self.arrays.values() if each[n].size) for n in names}
+
+    def scales(self) -> dict[str, tuple[list[float], list[float]]]:
+        """Of the input that is columns of a table, by what each column is multiplied and what is added then, for mean 0 and
+        variance 1: by rows of the training data, ``_MOST_ROWS`` at most. A column of one value becomes 0."""
+        found = {}
+        for name, kind in self.kinds().items():
+            train = self.arrays[TRAIN][name]
+            if train.shape[1:] == (len(self.card.features),) and kind.startswith("float"):
+                rows = np.asarray(train[:: -(-len(train) // _MOST_ROWS)], np.float64)
+                deviation = rows.std(axis=0)
+                scale = 1.0 / np.where(deviation > 0, deviation, 1.0)
+                found[name] = (scale.tolist(), (-rows.mean(axis=0) * scale).tolist())
+        return found
 
     def _check(self, part: str, arrays: Mapping[str, Array], what: str) -> None:
         if self.card.kind == TOKENS:

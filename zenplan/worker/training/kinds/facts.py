@@ -18,6 +18,7 @@ class Facts:
         shapes: of one sample, by input. kinds: types of their numbers, as ``uint8``.
         sizes: of inputs of whole numbers, how many there may be.
         classes: None where the target is a number.
+        scales: as of ``Prepared``.
     """
 
     vocabulary: int | None
@@ -25,6 +26,7 @@ class Facts:
     kinds: Mapping[str, str]
     sizes: Mapping[str, int]
     classes: int | None
+    scales: Mapping[str, tuple[list[float], list[float]]]
 
     @classmethod
     def of(cls, data: Prepared) -> Facts:
@@ -36,6 +38,7 @@ class Facts:
             kinds=data.kinds(),
             sizes=data.sizes(),
             classes=data.card.classes,
+            scales=data.scales(),
         )
 
     @property

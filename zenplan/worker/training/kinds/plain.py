@@ -107,10 +107,18 @@ def recommender(facts: Facts, *, width: int = 32, hidden: int = 0, dropout: floa
 
 
 def softmax_regression(facts: Facts) -> keras.Model:
-    """One layer from all inputs to the classes, its weights zero at first: a loss without local minima."""
+    """One layer from all inputs to the classes, its weights zero at first: a loss without local minima.
+
+    Columns of a table are brought to mean 0 and variance 1 first: prices beside ages let plain gradient descent diverge.
+    """
     name, shape = facts.only("softmax-regression")
     given = keras.Input(shape, dtype=facts.kinds[name], name=name)
-    x = layers.Flatten(name="flat")(given)
+    x: Any = given
+    if name in facts.scales:
+        scale, offset = facts.scales[name]
+        # In fp16 a column may be beyond the largest number.
+        x = layers.Rescaling(scale, offset, dtype="float32", name="standardised")(x)
+    x = layers.Flatten(name="flat")(x)
     x = layers.Rescaling(1 / 255, name="rescaled")(x) if facts.kinds[name] == "uint8" else x
     head = layers.Dense(facts.units, kernel_initializer="zeros", name="head")
     return keras.Model(given, head(x), name="softmax-regression")
