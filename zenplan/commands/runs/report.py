@@ -9,7 +9,7 @@ from zenplan import units
 from zenplan.commands.runs.use_case import Entry
 from zenplan.commands.train.beside import Row, rows
 from zenplan.commands.train.report import run_record
-from zenplan.domain.measured.training_run import RUNNING, RunStatus
+from zenplan.domain.measured.training_run import RunStatus
 from zenplan.domain.report import Column, Report, Table
 
 
@@ -31,8 +31,15 @@ def runs_report(found: Sequence[Entry], left_out: Sequence[str]) -> Report:
         make_records=lambda: [run_record(each.result) for each in found],
         verdict="" if found else "There is no run yet: 'zenplan train --demo' makes one.",
         tables=(Table(columns=columns, rows=tuple(map(_row, found))),) if found else (),
-        notes=tuple(left_out),
+        notes=(*left_out, *_unseen(found)),
     )
+
+
+def _unseen(found: Sequence[Entry]) -> list[str]:
+    """Runs that say they go on, on other machines."""
+    others = [each.result.status for each in found if each.alive is None]
+    why = "is not seen from here: {} writes, if it still does"
+    return [f"run {each.id} {why.format(each.host or 'another machine')}" for each in others]
 
 
 def _row(found: Entry) -> tuple[str, ...]:
@@ -56,10 +63,8 @@ def _on(status: RunStatus) -> str:
 
 
 def state_of(found: Entry) -> str:
-    """How it stands, for people: one that says it runs, and whose process is gone, was killed."""
+    """How it stands, for people."""
     status = found.result.status
-    if status.state == RUNNING:
-        return RUNNING if found.alive else "killed"
     return f"{status.state}: {status.reason}" if status.reason not in ("", status.state) else status.state
 
 
