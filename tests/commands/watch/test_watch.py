@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import zenplan
 from zenplan.adapters.notify import Notifier
 from zenplan.adapters.run_folder.folder import STOP, writing
 from zenplan.commands.train import past
@@ -381,6 +382,25 @@ def test_a_run_that_is_looked_at_at_the_wrong_moment_was_not_killed(
     run = Followed(FolderSource(written.folder), Seen())
     run.look()
     assert (run.gone, run.status.state) == ("", "finished" if how == "ends" else "running")
+
+
+def test_from_python_it_is_the_same(written: Any, called: Call) -> None:
+    with writing(written.folder, False):
+        now = zenplan.watch(written.folder, once=True)
+        assert (now.status.state, now.status.step, now.last_loss, now.folder) == ("running", 10, 2.0, written.folder)
+        assert now.to_dict()["status"]["state"] == "running"
+        assert zenplan.stop(written.folder, no_wait=True).status.state == "running"
+        assert (written.folder / STOP).exists()
+        threading.Timer(0.3, lambda: written.ended("stopped", "zenplan stop", 3)).start()
+        seen: list[float] = []
+        found = zenplan.watch(str(written.folder), progress=lambda share, line: seen.append(share))
+        assert (found.status.state, found.status.exit_code) == ("stopped", 3)
+        assert seen[0] == 0.1
+    assert zenplan.stop(written.folder).status.state == "stopped"
+    written.status()
+    assert zenplan.stop(written.folder).status.state == "killed"
+    with pytest.raises(zenplan.ZenplanError, match="was killed"):
+        zenplan.watch(written.folder)
 
 
 def test_one_that_starts_is_said_to_and_waited_for(written: Any, called: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def standing(folder: Path, foreign: bool = False) -> tuple[RunStatus, bool | Non
     # Before it is read: the last word of one that ends comes before it lets go.
     held = is_held(folder)
     if held and not (folder / STATUS).exists():
-        raise Starting(f"the run in {folder} is starting: it has told nothing of itself yet", "look again in a moment")
+        raise Starting(f"the run in {folder} is starting: it has written nothing yet", "look again in a moment")
     status = take(folder, STATUS, RunStatus, foreign)
     if status.state != RUNNING:
         return status, False

@@ -111,8 +111,7 @@ def train(
             link(place.id, place.folder)
         asked = replace(asked, job=msgspec.structs.replace(asked.job, folder=str(place.folder.absolute())))
         supervisor = _begun(asked, world, place, screen, began_s)
-        supervisor.judge = judge or supervisor.judge
-        supervisor.heard = heard or supervisor.heard
+        supervisor.judge, supervisor.heard = judge or supervisor.judge, heard or supervisor.heard
         signal, ordered = stack.enter_context(signals()), stack.enter_context(stop_orders(place.folder))
         supervisor.signal = lambda: signal() or (ORDERED if ordered() else "")
         supervisor.notice = stack.enter_context(preemption())
