@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.compiled import ENVIRONMENT
 from zenplan.adapters.clock import VARIABLE
 from zenplan.adapters.prices.place import VARIABLE as PRICE_CACHE
 from zenplan.commands.estimate.use_case import estimate
@@ -25,6 +26,7 @@ os.environ.setdefault(VARIABLE, "2026-11-29")
 os.environ[PRICE_CACHE] = ""
 # The commands and workers that tests start are compiled once, as an installed program is, and not at each start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.update(ENVIRONMENT)
 # What a shell starts in the background has Ctrl-C ignored, and so have all that it starts: commands are tested with it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -49,6 +49,7 @@ FUNCTIONS = (
     "register_layer",
     "retrain_plan",
     "serve_cost",
+    "serve_run_cost",
     "train",
 )
 ROWS = """model,params,layers,width,heads,seq_len,accelerator,devices,tokens_per_s_per_device,precision,framework

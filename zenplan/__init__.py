@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zenplan.api_export import export
     from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
-    from zenplan.api_trained import compress, explain, retrain_plan
+    from zenplan.api_trained import compress, explain, retrain_plan, serve_run_cost
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         Profile,
         Purchase,
         RetrainPlan,
+        RunServingCost,
         SearchedRun,
         ServingCost,
         Tradeoff,
@@ -103,7 +104,7 @@ else:
         "zenplan.api_export": ("export",),
         "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
-        "zenplan.api_trained": ("compress", "explain", "retrain_plan"),
+        "zenplan.api_trained": ("compress", "explain", "retrain_plan", "serve_run_cost"),
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -165,6 +166,7 @@ else:
             "Profile",
             "Purchase",
             "RetrainPlan",
+            "RunServingCost",
             "SearchedRun",
             "ServingCost",
             "Tradeoff",
@@ -237,6 +239,7 @@ __all__ = [
     "Report",
     "RetrainPlan",
     "Role",
+    "RunServingCost",
     "Scan",
     "SearchedRun",
     "ServingCost",
@@ -278,6 +281,7 @@ __all__ = [
     "register_layer",
     "retrain_plan",
     "serve_cost",
+    "serve_run_cost",
     "today",
     "train",
 ]

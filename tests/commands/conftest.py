@@ -22,6 +22,7 @@ from unittest import mock
 
 import pytest
 
+from tests.compiled import ENVIRONMENT
 from zenplan.adapters.clock import VARIABLE
 
 MODULE = (sys.executable, "-m", "zenplan")
@@ -63,6 +64,7 @@ class Zenplan:
             "LANG": "C.UTF-8",
             "ZENPLAN_PLUGINS": "",
             VARIABLE: os.environ[VARIABLE],
+            **ENVIRONMENT,
             **xdg,
             **more,
         }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from zenplan.adapters.run_folder.folder import FEDERATION, JOB, PREDICTION, RESULT, STATUS, is_held, take
+import msgspec
+
+from zenplan.adapters.run_folder.folder import CHECKPOINTS, FEDERATION, JOB, PREDICTION, RESULT, STATUS, is_held, take
 from zenplan.adapters.run_folder.place import known_runs
 from zenplan.commands.train.document import PredictionDocument, RunDocument, prediction_of, result_of
 from zenplan.domain.measured.training_run import FINISHED, RUNNING, RunPrediction, RunResult, RunStatus
@@ -17,6 +20,7 @@ from zenplan.errors import DataError, InputFileError
 from zenplan.planning.watch.rehearsal import MOST_RUNS
 from zenplan.worker.protocol import Train
 
+_STEP: Final = "step-"
 # Fields of a job that a run of the same has in common with another, for what it took.
 _SAME: Final = (
     "data",
@@ -31,6 +35,7 @@ _SAME: Final = (
     "workers",
     "devices",
     "tensor_parallel",
+    "zero",
     "lora_rank",
     "quantize",
     "evaluate_batches",
@@ -65,6 +70,31 @@ def standing(folder: Path) -> tuple[RunStatus, bool]:
     """
     status = take(folder, STATUS, RunStatus)
     return status, status.state == RUNNING and is_held(folder)
+
+
+def resumable(status: RunStatus, folder: Path) -> bool:
+    """Whether there is a checkpoint to go on from."""
+    return status.step < status.steps and bool(_checkpoints(folder))
+
+
+def resumed_job(job: Train, folder: Path) -> Train:
+    """The job of a run that is gone on with; from its beginning where it has no checkpoint yet, and with its rehearsal where
+    it ended in that."""
+    steps = [int(each.name.removeprefix(_STEP)) for each in _checkpoints(folder)]
+    predicted = job.rehearsal is None or (folder / PREDICTION).exists()
+    if not any(steps) and not predicted:
+        return msgspec.structs.replace(job, resume=False, folder=str(folder.absolute()))
+    return msgspec.structs.replace(job, resume=bool(steps), rehearsal=None, folder=str(folder.absolute()))
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Remove those of a run that begins anew: it has made no step."""
+    for each in _checkpoints(folder):
+        shutil.rmtree(each)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return [each for each in (folder / CHECKPOINTS).glob(f"{_STEP}*") if each.name.removeprefix(_STEP).isdecimal()]
 
 
 def finished_runs() -> Sequence[tuple[Path, RunResult]]:

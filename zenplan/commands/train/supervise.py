@@ -23,6 +23,7 @@ from zenplan.commands.train.document import prediction_document
 from zenplan.commands.train.drifts import Drifts, cores_of
 from zenplan.commands.train.kept_steps import KeptSteps
 from zenplan.commands.train.notices import of_ready
+from zenplan.commands.train.past import resumed_job
 from zenplan.commands.train.predict import (
     World,
     after_the_rehearsal,
@@ -313,14 +314,13 @@ class Supervisor:
 
     def begins_again(self, error: ZenplanError) -> bool:
         """Whether several workers of which one was lost begin again, from the last checkpoint."""
-        job = self.asked.job
-        known = self.ready is not None and (self.prediction is not None or not job.rehearsal)
-        if self.stopping or self.dry or not known or not self.workers.may_begin_again(error, self.asked):
+        begun = self.ready is not None and (self.prediction is not None or not self.asked.job.rehearsal)
+        if self.stopping or self.dry or not self.workers.may_begin_again(error, self.asked, begun):
             return False
         self.workers.begin_again()
         self.status = replace(self.status, starts=self.status.starts + 1)
         self._orders.clear()
-        self.keep_job(replace(self.asked, job=msgspec.structs.replace(job, resume=True, rehearsal=None)))
+        self.keep_job(replace(self.asked, job=resumed_job(self.asked.job, self.folder)))
         values = {"step": self.status.checkpoint, "restart": self.workers.restarts}
         self.say("restarted", f"{error.message}: all begin again from step {self.status.checkpoint:,}", values)
         return True

@@ -12,22 +12,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import CHECKPOINTS, ENDPOINT, METRICS, REQUEST, put, writing
+from zenplan.adapters.run_folder.folder import ENDPOINT, METRICS, REQUEST, put, writing
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.orders import stop_orders
 from zenplan.adapters.run_folder.place import link, runs_folder
-from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
+from zenplan.adapters.workers.process import Limits, keras_backend, measuring_environment, run_job
 from zenplan.adapters.workers.ranks import contract, environment_of, environments_of, free_address, run_ranks
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.data import left_out
 from zenplan.commands.train.ending import came_out, keep
+from zenplan.commands.train.past import forget_checkpoints
 from zenplan.commands.train.predict import World, before_the_run, spaced, tariff_of
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.stopping import DIVERGED, ENDS, ORDERED, SIGINT, signals
@@ -184,6 +185,8 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
             old, state=RUNNING, reason="", message="", exit_code=None, pid=os.getpid(), starts=old.starts + 1
         )
         status = replace(status, workers=job.workers, devices=job.devices)
+        if not world.rehearses:
+            job = msgspec.structs.replace(job, rehearsal=None)
         if asked.usd_per_h is not None:
             status = replace(status, usd_per_h=asked.usd_per_h)
     supervisor = Supervisor(
@@ -245,9 +248,12 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
     """The answer of the worker; of several on this machine, that of rank 0."""
     asked, limits = supervisor.asked, Limits(time_s=math.inf)
     job, command = msgspec.structs.replace(asked.job, ranks=asked.ranks), engine.worker()
+    if not job.resume:
+        forget_checkpoints(supervisor.folder)
     starts = several_of(engine).starts
-    if starts and job.workers > 1:
-        job = msgspec.structs.replace(job, max_restarts=asked.max_restarts - supervisor.workers.restarts)
+    if starts:
+        restarts = asked.max_restarts - supervisor.workers.restarts if job.workers > 1 else 0
+        job = msgspec.structs.replace(job, max_restarts=restarts, wait_s=asked.rendezvous_s)
     if asked.ranks is not None or job.workers == 1 or starts:
         environment = (
             measuring_environment(job.device, job.threads, os.environ)
@@ -310,6 +316,7 @@ def _over(
         message=message,
         step=done,
         checkpoint=ended.step if ended is not None else supervisor.status.checkpoint,
+        keras_backend=keras_backend(supervisor.machine) if supervisor.machine else supervisor.status.keras_backend,
     )
     if reason == DIVERGED and ended is not None:
         error = ZenplanError(
@@ -366,18 +373,3 @@ def _watched(asked: Asked, profile: Profile) -> Iterator[Callable[[], tuple[Devi
     index = gpu.index
     with watched(index) as look:
         yield lambda: (next((d for d in read_gpus()[1] if d.index == index), None), look()[1].value or "")
-
-
-def resumable(status: RunStatus, folder: Path) -> bool:
-    """Whether there is a checkpoint to go on from."""
-    return status.step < status.steps and _has_checkpoint(folder)
-
-
-def resumed_job(job: Any, folder: Path) -> Any:
-    """The job of a run that is gone on with; from its beginning where it has no checkpoint yet."""
-    resume = _has_checkpoint(folder)
-    return msgspec.structs.replace(job, resume=resume, rehearsal=None, folder=str(folder.absolute()))
-
-
-def _has_checkpoint(folder: Path) -> bool:
-    return any((folder / CHECKPOINTS).glob("step-*"))
