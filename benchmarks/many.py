@@ -18,6 +18,7 @@ beside its workers, and of a step of a worker against that of a bare loop (``man
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -36,7 +37,8 @@ import readme
 from kill import Victim, faults
 from training_runs import HERE, WORK, Bench, Kept, Task, machine, parser, task_of, versions, zenplan
 
-from zenplan.adapters.workers.ranks import contract, free_address
+from zenplan.adapters.workers.process import worker_environment
+from zenplan.adapters.workers.ranks import contract, environments_of, free_address
 from zenplan.worker.protocol import Ranks
 
 _STEPS: Final = 60
@@ -287,7 +289,7 @@ def _keep(kept: Kept, row: Mapping[str, Any]) -> None:
 
 # --- what watching costs
 
-_MEASURED: Final = (50, 250)
+_MEASURED: Final = (50, 350)
 # Larger than the others' batch: a step of some tens of milliseconds.
 _BATCH: Final = 64
 
@@ -322,13 +324,14 @@ def _bare(bench: Bench, task: Task) -> float:
     """Seconds of a step in the mean of the workers."""
     address, processes = free_address(), []
     told = json.dumps([str(bench.prepared(task)), bench.options(task), _BATCH, *_MEASURED])
+    # As zenplan's workers have it: threads, network interface, and what the C library does with memory that is free.
+    environments = environments_of("cpu", 1, 2, 1, os.environ)
     for rank in range(2):
         environment = {
             **bench.environment("bare"),
             **contract(Ranks(rank=rank, size=2, local=rank, address=address)),
-            "KERAS_BACKEND": "torch",
-            "OMP_NUM_THREADS": "1",
-            "MKL_NUM_THREADS": "1",
+            **worker_environment("torch", str(bench.work / "keras")),
+            **environments[rank],
         }
         command = [sys.executable, str(HERE / "many_bare.py"), told]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))

@@ -67,7 +67,7 @@ class Slurm:
 
     def submit(self, job: LaunchJob) -> Submission:
         """``sbatch``."""
-        notes = ["the folder of these files, the data and the run are where all nodes see them"]
+        notes = ["the folder of these files, the data and the run have to be where all nodes see them"]
         if not job.command[0].startswith("/"):
             notes.append(
                 "nothing is installed: zenplan is of the environment that hands the job over, or --venv names one"

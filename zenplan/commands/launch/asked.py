@@ -43,7 +43,7 @@ class Asked:
     """As of ``zenplan launch``, whose help says what each is."""
 
     FLAGS: ClassVar[tuple[str, ...]] = (
-        *("plan", "on", "out", "overwrite", "train", "name", "run_folder", "spot", "retries", "nodes"),
+        *("plan", "on", "out", "overwrite", "train", "data", "name", "run_folder", "spot", "retries", "nodes"),
         *("gpus_per_node", "gpu", "max_usd", "max_hours", "shared", "volume", "accelerator", "image", "venv", "port"),
         *("package", "usd_per_hour"),
     )
@@ -53,6 +53,7 @@ class Asked:
     out: Path | None = None
     overwrite: bool = False
     train: Path | None = None
+    data: str | None = None
     name: str | None = None
     run_folder: str | None = None
     spot: bool | None = None

@@ -45,6 +45,7 @@ class Trained:
         batch: samples of a step; None for the model's own.
         max_usd, max_hours: of the file; usd_per_hour: of one machine.
         together: what it says of workers and devices, by flag.
+        data_there: the data, as nodes call them; empty where they are those of the file.
     """
 
     path: Path
@@ -56,15 +57,19 @@ class Trained:
     max_hours: float | None
     usd_per_hour: float | None
     together: Mapping[str, Any]
+    data_there: str = ""
 
     def moved(self, shared: str) -> tuple[str, ...]:
         """The flags that name its files as the nodes do: those below its folder are below ``shared``; with none, nodes see
         this machine's folders."""
-        return tuple(word for name, path in self.paths() for word in (name, self.there(path, shared)))
+        data = ("--data", self.data_there) if self.data_there else ()
+        return (*data, *(word for name, path in self.paths() for word in (name, self.there(path, shared))))
 
     def paths(self) -> Iterator[tuple[str, Path]]:
-        """Flags that name files, with what they name."""
+        """Flags that name files of this machine, with what they name."""
         for name, value in self.given.items():
+            if name == "data" and self.data_there:
+                continue
             flag = f"--{name.replace('_', '-')}"
             if isinstance(value, Path):
                 yield flag, value
@@ -102,12 +107,19 @@ class Trained:
             yield f"the code of {model} has to be importable on every node"
 
 
-def read_trained(path: Path, engines: Sequence[Engine]) -> tuple[Trained, Engine]:
+def read_trained(path: Path, engines: Sequence[Engine], data: str = "") -> tuple[Trained, Engine]:
     """The request file, and the engine that it names.
 
+    Args:
+        path: of it.
+        engines: that there are.
+        data: as ``data_there``.
+
     Raises:
-        InputFileError: it cannot be read; UsageError: it is no run, or several.
+        InputFileError: it cannot be read; UsageError: it is no run, or several, or nodes could not find the data.
     """
+    if data and not data.startswith("/"):
+        raise UsageError(f"--data {data} is no path that nodes could find", "an absolute one, as in /shared/corpus")
     text = read_text(path, f"the request file {str(path)!r}", _MOST_BYTES, _HINT)
     table = read_train_table(path)
     request = read_request(path)
@@ -139,5 +151,6 @@ def read_trained(path: Path, engines: Sequence[Engine]) -> tuple[Trained, Engine
         max_hours=known.get("max_hours"),
         usd_per_hour=parsed(request).get("usd_per_h"),
         together={name: known[name] for name in _TOGETHER if name in known},
+        data_there=data,
     )
     return found, engine

@@ -14,6 +14,7 @@ from zenplan.commands.launch.asked import Asked
 from zenplan.commands.launch.compared import differences, early
 from zenplan.commands.launch.launched import LAUNCH, Launched
 from zenplan.commands.launch.package import Package, package_of
+from zenplan.commands.launch.places import unseen
 from zenplan.commands.launch.planned import Planned, planned
 from zenplan.commands.launch.trained import RUN, Trained, read_trained, whole_path
 from zenplan.commands.launch.written import write_files
@@ -54,7 +55,7 @@ def launch(asked: Asked, plugins: Plugins) -> Launched:
         raise UnknownName("system", asked.on, (each.name for each in launchers))
     plan = planned(asked)
     file = asked.train or (asked.plan if not plan.name else asked.plan.parent / RUN)
-    trained, engine = read_trained(file, plugins.engines())
+    trained, engine = read_trained(file, plugins.engines(), asked.data or "")
     sheet = catalogue(plugins).by_name(plan.accelerator) if plan.accelerator else None
     folder = asked.out or Path(f"launch-{launcher.name}")
     package = _package(asked)
@@ -66,7 +67,8 @@ def launch(asked: Asked, plugins: Plugins) -> Launched:
         *differences(plan, trained, zero),
         *early(plan, job.max_duration_s / HOUR_S, job.max_usd, job.usd_per_h),
     )
-    here = (*_there(asked, trained), *_installed(package, job, files), *_machines(asked, plan, sheet))
+    where = (*_there(asked, trained), *unseen(asked, trained, job.run_folder, folder))
+    here = (*where, *_installed(package, job, files), *_machines(asked, plan, sheet))
     found = Launched(
         system=launcher.name,
         job=job,

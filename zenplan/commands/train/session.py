@@ -25,12 +25,12 @@ from zenplan.commands.train.asked import Asked, asked_run, request_text
 from zenplan.commands.train.data import Prepared, prepared_data
 from zenplan.commands.train.flags import ENDPOINT, LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
 from zenplan.commands.train.known import world_of
-from zenplan.commands.train.past import read_prediction, standing
+from zenplan.commands.train.past import read_prediction, resumed_job, standing
 from zenplan.commands.train.predict import World
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.together import Together, ranks_of, shared_anew, together_of
 from zenplan.commands.train.tracking import trackers_of
-from zenplan.commands.train.use_case import Outcome, Place, dry_run, resumed_job, train
+from zenplan.commands.train.use_case import Outcome, Place, dry_run, train
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.device import Profile
 from zenplan.domain.measured.training_run import FINISHED, RunPrediction

@@ -296,6 +296,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         zero: ZeRO stage over the workers: 3 divides weights, gradients and what the optimizer keeps; 0 nothing.
         ranks: where this worker stands among them; None of one alone.
         max_restarts: times that an engine which starts its workers itself may begin again where one is lost.
+        wait_s: after which such an engine takes a worker that has not come for missing.
     """
 
     last: ClassVar[type[Event]] = Ended
@@ -330,6 +331,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     zero: Whole = 0
     ranks: Ranks | None = None
     max_restarts: Whole = 0
+    wait_s: float = 300.0
 
     @property
     def several(self) -> bool:
