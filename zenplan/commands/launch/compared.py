@@ -10,6 +10,7 @@ from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.launch.planned import Planned
 from zenplan.commands.launch.sizes import parameters_of, seq_len_of
 from zenplan.commands.launch.trained import Trained
+from zenplan.commands.shared.document import LayoutDocument
 from zenplan.domain.training.stack import STACKS
 from zenplan.errors import ZenplanError
 from zenplan.units import HOUR_S
@@ -19,8 +20,12 @@ _SAME: Final = 0.05
 _TENSORFLOW: Final = "tensorflow"
 
 
-def differences(plan: Planned, trained: Trained) -> Iterator[str]:
-    """One line each."""
+def differences(plan: Planned, trained: Trained, zero: int) -> Iterator[str]:
+    """One line each.
+
+    Args:
+        zero: ZeRO stage of the run.
+    """
     own, path = trained.given, trained.path
     if plan.parameters is not None:
         yield from _of_another_size(plan.parameters, trained)
@@ -38,8 +43,8 @@ def differences(plan: Planned, trained: Trained) -> Iterator[str]:
     precision = own.get("precision")
     if plan.precision is not None and precision is not None and plan.precision != precision:
         yield f"the plan is in {plan.precision}, {path} in {precision}"
-    if plan.layout is not None and plan.layout.zero > 0:
-        yield f"the plan divides what the optimizer holds (ZeRO {plan.layout.zero}); every device of the run holds all"
+    if plan.layout is not None:
+        yield from _divided(plan.layout, zero)
     if plan.stack not in ("", STACKS["keras"].name) and trained.backend in BACKENDS:
         yield f"the plan's time is of {plan.stack}, and Keras trains: the plan's limits may end the run too early"
     if trained.backend == _TENSORFLOW and plan.accelerator:
@@ -77,6 +82,15 @@ def early(plan: Planned, hours: float, usd: float | None, usd_per_h: float | Non
             at = units.duration(first * HOUR_S)
             yield f"{what} ends the run after {at}, before the plan's {name} end, {units.duration(end_s)}"
             return
+
+
+def _divided(layout: LayoutDocument, zero: int) -> Iterator[str]:
+    if layout.zero and not zero:
+        yield f"the plan divides what the optimizer holds (ZeRO {layout.zero}); every device of the run holds all"
+    elif layout.zero != zero:
+        yield f"the run divides weights, gradients and optimizer states (ZeRO {zero}), the plan has ZeRO {layout.zero}"
+    elif zero and layout.shard and layout.shard < layout.dp * layout.cp:
+        yield f"the plan divides over {layout.shard} devices each, the run over all of them"
 
 
 def _apart(one: float, other: float) -> bool:

@@ -26,7 +26,7 @@ RUN: Final = "run.toml"
 # Kubernetes keeps it in a ConfigMap, of 1 MiB in all.
 _MOST_BYTES: Final = 500_000
 _JAX: Final = {"NVIDIA": "jax[cuda12]", "Google": "jax[tpu]"}
-_TOGETHER: Final = ("workers", "devices", "tensor_parallel")
+_TOGETHER: Final = ("workers", "devices", "tensor_parallel", "zero")
 # What names a model that is no built-in kind.
 _MODEL_FILES: Final = (".keras", ".py", ".h5", ".hdf5")
 _HINT: Final = "'zenplan train init decoder run.toml' writes one; --train names another"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from zenplan.adapters.corpus.preprocessing import TEXT, Preprocessor
@@ -34,7 +35,7 @@ def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Scr
         backend: to answer on; None for that of the run.
         screen: that is told how it goes.
     """
-    service = service_of(run, wanted, backend, screen)
+    service = service_of(run, wanted, backend, screen.line)
     bound = listening(wanted.host, wanted.port)
     host, port = bound.getsockname()[:2]
     url = f"http{'s' if wanted.tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
@@ -48,11 +49,12 @@ def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Scr
         return serve(app_of(service, gate, screen.line), service, bound, wanted.drain_s, told, wanted.tls)
 
 
-def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Screen) -> Service:
+def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, tell: Callable[[str], None]) -> Service:
     """What answers with the run's model; nothing of it is started.
 
     Args:
-        run, wanted, backend, screen: as of ``serve_run``.
+        run, wanted, backend: as of ``serve_run``.
+        tell: told a line each time that a worker has ended.
 
     Raises:
         InputFileError, DataError: its data cannot be read.
@@ -65,7 +67,7 @@ def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Sc
         backend=backend_of(backend or run.backend, {}),
         memory_bytes=wanted.memory_bytes or _SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         time_s=wanted.time_s,
-        tell=screen.line,
+        tell=tell,
     )
     metrics = Metrics(wanted.usd_per_h)
     monitor = Monitor(features_of(reader), wanted.window, wanted.threshold)

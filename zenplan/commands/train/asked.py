@@ -23,6 +23,7 @@ from zenplan.commands.train.kinds import Kind, kind_of
 from zenplan.commands.train.together import ONE, WAIT_S, Together
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.operations import Operations
+from zenplan.domain.training.several import undivided
 from zenplan.errors import UnknownName, UsageError
 from zenplan.planning.watch.limits import RunLimits
 from zenplan.worker.protocol import Kind as KindOfModel
@@ -209,6 +210,8 @@ def _job(
         until_loss=given.get("until_loss"),
         patience=given.get("patience", 0),
     )
+    if together.zero and (why := undivided(job.optimizer.name, job.compiled, job.quantize)):
+        raise UsageError(*why)
     return msgspec.structs.replace(job, **together.of_job())
 
 

@@ -1,0 +1,1 @@
+"""``zenplan serve-cost RUN``: what serving the model of a finished run takes, measured here."""
