@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from zenplan.api_runs import launch, stop, watch
     from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
-    from zenplan.api_trained import compress, explain, retrain_plan
+    from zenplan.api_trained import compress, explain, retrain_plan, serve_run_cost
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         Profile,
         Purchase,
         RetrainPlan,
+        RunServingCost,
         SearchedRun,
         ServingCost,
         Tradeoff,
@@ -106,7 +107,7 @@ else:
         "zenplan.api_runs": ("launch", "stop", "watch"),
         "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
-        "zenplan.api_trained": ("compress", "explain", "retrain_plan"),
+        "zenplan.api_trained": ("compress", "explain", "retrain_plan", "serve_run_cost"),
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -169,6 +170,7 @@ else:
             "Profile",
             "Purchase",
             "RetrainPlan",
+            "RunServingCost",
             "SearchedRun",
             "ServingCost",
             "Tradeoff",
@@ -242,6 +244,7 @@ __all__ = [
     "Report",
     "RetrainPlan",
     "Role",
+    "RunServingCost",
     "Scan",
     "SearchedRun",
     "ServingCost",
@@ -284,6 +287,7 @@ __all__ = [
     "register_layer",
     "retrain_plan",
     "serve_cost",
+    "serve_run_cost",
     "stop",
     "today",
     "train",

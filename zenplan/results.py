@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zenplan.commands.launch import launched
-from zenplan.domain.answer import answer, backtest, purchase, retraining, serving, tradeoff
+from zenplan.domain.answer import answer, backtest, purchase, retraining, run_serving, serving, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
@@ -301,6 +301,18 @@ class ServingCost(Shown, serving.Serving):
         from zenplan.commands.serve_cost.manifests import manifest_of
 
         return manifest_of(self, kind, model)
+
+
+class RunServingCost(Shown, run_serving.RunServing):
+    """What serving the model of a finished run takes on a machine as this one, measured here."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan serve-cost RUN`` shows it."""
+        from zenplan.commands.run_serving.report import run_serving_report
+
+        return run_serving_report(self)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

@@ -296,15 +296,27 @@ def test_a_model_of_another_size_is_said(plan: dict[str, Any], called: Callable[
     assert ("parameters" in notes, "tokens" in notes) == (False, False)
 
 
-def test_what_fits_by_zero_alone_is_refused(called: Callable[..., Any]) -> None:
+def test_what_fits_by_zero_alone_is_divided_where_the_engine_can_and_refused_where_not(
+    called: Callable[..., Any],
+) -> None:
     argv = ("--params", "7e9", "--tokens", "1B", "--gpu", "H100", "--gpus", "16", "--provider", "aws")
     assert called("estimate", *argv, "--save", "plan.json").code == 0
     Path("run.toml").write_text(RUN, encoding="utf-8")
     batch = json.loads(Path("plan.json").read_text(encoding="utf-8"))["quotes"][0]["layout"]
     assert batch["zero"] > 0
-    done = called("launch", "plan.json", "--on", "slurm")
-    assert (done.code, "--software keras" in done.err) == (3, True), done.err
-    assert not Path("launch-slurm").exists()
+    found = document(called, "plan.json", "--on", "slurm")
+    words = found["job"]["command"]
+    assert words[words.index("--zero") + 1] == "3"
+
+    for given, code in (
+        (RUN.replace('"torch"', '"jax"'), 3),
+        (RUN.replace("batch", 'optimizer = "adafactor"\nbatch'), 2),
+    ):
+        Path("run.toml").write_text(given, encoding="utf-8")
+        done = called("launch", "plan.json", "--on", "slurm", "--out", "other")
+        assert done.code == code, done.err
+        assert "ZeRO" in done.err
+        assert not Path("other").exists()
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from zenplan import units
 from zenplan.adapters.files.scratch import scratch
 from zenplan.documents import encode
 from zenplan.errors import DataError, FailureKind, InputFileError, UnknownName, UsageError, ZenplanError
-from zenplan.worker.protocol import Count, Done, Error, Event, Job, Raised, Stage, decode_event
+from zenplan.worker.protocol import Count, Done, Error, Event, Job, Machine, Raised, Stage, decode_event
 
 # --- environment
 
@@ -139,6 +139,11 @@ def backend_of(wanted: str | None, environ: Mapping[str, str]) -> str:
             f"{missing} is not installed, and no Keras model runs without", f"pip install 'zenplan[{names[0]}]'"
         )
     return installed[0]
+
+
+def keras_backend(machine: Machine) -> str:
+    """The backend of Keras that a worker trains on, whichever engine's it is; empty of another framework."""
+    return next((name for name in BACKENDS if name in machine.versions), "") if "keras" in machine.versions else ""
 
 
 def own_worker() -> tuple[str, ...]:

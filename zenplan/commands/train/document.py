@@ -140,6 +140,9 @@ class StatusDocument(Document):
     # Runs of before these were kept have none of them.
     workers: Annotated[Count, Meta(description="That train it together, a count.")] = 1
     devices: Annotated[Count, Meta(description="Of each worker, a count.")] = 1
+    keras_backend: Annotated[
+        str, Meta(description="Of Keras, that its model is of; empty where it is none of Keras's, or not known yet.")
+    ] = ""
 
 
 Figures = dict[str, Annotated[dict[str, Annotated[float, Meta(description="A figure.")]], Meta(description="By name.")]]

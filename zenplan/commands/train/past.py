@@ -37,6 +37,7 @@ _SAME: Final = (
     "workers",
     "devices",
     "tensor_parallel",
+    "zero",
     "lora_rank",
     "quantize",
     "evaluate_batches",

@@ -40,7 +40,16 @@ from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Event, Train
 
 # What may be changed of a run that is gone on with.
-_OF_A_RESUMED: Final = (*LIMITS, *ENDPOINT, "tracker", "workers", "devices", "max_restarts", "rendezvous_timeout")
+_OF_A_RESUMED: Final = (
+    *LIMITS,
+    *ENDPOINT,
+    "tracker",
+    "workers",
+    "devices",
+    "zero",
+    "max_restarts",
+    "rendezvous_timeout",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +299,7 @@ def _resumed(flags: Flags, here: Here) -> Session:
 
 def _on_now(job: Train, flags: Flags, engine: Engine) -> Together:
     """Who trains a run that is gone on with: as many as before, where nothing else is said."""
-    before = {"devices": job.devices, "tensor_parallel": job.tensor_parallel}
+    before = {"devices": job.devices, "tensor_parallel": job.tensor_parallel, "zero": job.zero}
     if ranks_of(os.environ) is None:
         # A launcher says itself how many they are now.
         before["workers"] = job.workers

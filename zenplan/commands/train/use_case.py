@@ -22,7 +22,7 @@ from zenplan.adapters.run_folder.folder import ENDPOINT, METRICS, REQUEST, STATU
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.orders import stop_orders
 from zenplan.adapters.run_folder.place import link, runs_folder
-from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
+from zenplan.adapters.workers.process import Limits, keras_backend, measuring_environment, run_job
 from zenplan.adapters.workers.ranks import contract, environment_of, environments_of, free_address, run_ranks
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
@@ -252,8 +252,9 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
     if not job.resume:
         forget_checkpoints(supervisor.folder)
     starts = several_of(engine).starts
-    if starts and job.workers > 1:
-        job = msgspec.structs.replace(job, max_restarts=asked.max_restarts - supervisor.workers.restarts)
+    if starts:
+        restarts = asked.max_restarts - supervisor.workers.restarts if job.workers > 1 else 0
+        job = msgspec.structs.replace(job, max_restarts=restarts, wait_s=asked.rendezvous_s)
     if asked.ranks is not None or job.workers == 1 or starts:
         environment = (
             measuring_environment(job.device, job.threads, os.environ)
@@ -316,6 +317,7 @@ def _over(
         message=message,
         step=done,
         checkpoint=ended.step if ended is not None else supervisor.status.checkpoint,
+        keras_backend=keras_backend(supervisor.machine) if supervisor.machine else supervisor.status.keras_backend,
     )
     if reason == DIVERGED and ended is not None:
         error = ZenplanError(

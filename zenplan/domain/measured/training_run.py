@@ -216,7 +216,8 @@ class RunStatus:
         checkpoint: step of the newest checkpoint; 0 before the first.
         checkpoints: that were made, but for that of the beginning, in all starts.
         pid: of the process that writes; host: its machine.
-        backend, device: it runs on; workers: that train it together, of so many devices each.
+        backend, device: it runs on; keras_backend: of the Keras model that it trains, once that is known; empty of another
+            framework's. workers: that train it together, of so many devices each.
         started_at: of the first start; updated_at: of this text.
         starts: how often it was begun or resumed.
         spent: seconds so far, all starts.
@@ -237,6 +238,7 @@ class RunStatus:
     pid: int
     host: str = ""
     backend: str
+    keras_backend: str = ""
     device: str = "cpu"
     started_at: datetime
     updated_at: datetime
