@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.machine.host import processor_name, read_host
-from zenplan.commands.serve.asked import Wanted, seconds
-from zenplan.commands.serve_cost.use_case import parse_rate
+from zenplan.commands.run_serving.wanted import Wanted, seconds
 from zenplan.commands.shared.options import read_flag, whole
+from zenplan.commands.shared.rates import parse_rate
 from zenplan.commands.train.finished import FinishedRun, finished_run
 from zenplan.domain.answer.run_serving import Answered, RunServing, ServerTimes
 from zenplan.domain.range import Range
@@ -119,7 +119,7 @@ def _measured(run: FinishedRun, asked: Asked, threads: int, say: Callable[[str],
     from zenplan.adapters.serving.app import Gate, app_of
     from zenplan.adapters.serving.connections import listening
     from zenplan.adapters.serving.probe import measured
-    from zenplan.commands.serve.use_case import service_of
+    from zenplan.commands.run_serving.service import service_of
 
     service = service_of(run, wanted_of(asked, threads), asked.backend, say)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

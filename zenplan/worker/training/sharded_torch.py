@@ -179,8 +179,11 @@ class Sharded:
             layer.__dict__.pop("call", None)
 
 
-def sharded(model: keras.Model, device: torch.device) -> Sharded:
+def sharded(model: keras.Model, device: str) -> Sharded:
     """Divide a built model over the workers of the process group.
+
+    Args:
+        device: the kind that its weights are on, as PyTorch calls it.
 
     Raises:
         UsageError: something of it goes by whole weights between two calls.
@@ -193,7 +196,7 @@ def sharded(model: keras.Model, device: torch.device) -> Sharded:
                 f"{variable.path} has a regularizer or a constraint, which ZeRO 3 would apply to a part of it",
                 "leave out --zero, or the regularizer: --weight-decay does the same as L2 for AdamW",
             )
-    mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
+    mesh = init_device_mesh(device, (distributed.get_world_size(),))
     of_layers = dict(_units(model, weights))
     taken = {id(v) for variables in of_layers.values() for v in variables}
     every = list(model._flatten_layers())
