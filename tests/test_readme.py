@@ -29,6 +29,7 @@ from unittest import mock
 import pytest
 
 import zenplan.hookspecs
+from tests.session import ENVIRONMENT
 from zenplan.adapters.prices import table as price_table
 from zenplan.adapters.prices.table import PRICES, REQUIRED, read_price_csv
 from zenplan.adapters.settings.operations import parse_operations
@@ -214,11 +215,11 @@ def ended_otherwise(
 ) -> Iterator[str]:
     from zenplan.commands.main import run
 
-    clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "80", "ZENPLAN_PLUGINS": "", **environ}
+    clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "80", "ZENPLAN_PLUGINS": ""}
     said, answer = io.StringIO(), io.StringIO()
     with (
         contextlib.chdir(folder),
-        mock.patch.dict(os.environ, clean, clear=True),
+        mock.patch.dict(os.environ, {**clean, **ENVIRONMENT, **environ}, clear=True),
         contextlib.redirect_stdout(answer),
         contextlib.redirect_stderr(said),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.session import ENVIRONMENT, once
 
 # What a test may ask of it, in the variable: a step's seconds, the step that it dies, runs out of memory or diverges at.
 VARIABLE = "STAND_IN"
@@ -42,6 +45,13 @@ if job["job"] == "count":
     send(event="error", message="the stand-in does not count")
     time.sleep(60)
 folder = Path(job["folder"])
+rank = job["ranks"]["rank"] if job["ranks"] else 0
+def lose(stage):
+    # Once, at that stage, rank 1 is gone, and the others wait for it.
+    mark = folder / f".{stage}-{rank}"
+    if wish.get("lose") == stage and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), 9) if rank == 1 else time.sleep(60)
 def checkpoint(step):
     start = time.perf_counter()
     path = folder / "checkpoints" / f"step-{step:08}"
@@ -53,12 +63,21 @@ def checkpoint(step):
 told = []
 first = 0
 send(event="stage", stage="build")
+lose("build")
+if rank:
+    lose("rehearsal")
+    send(event="ended", reason="finished", step=0, diverged_at=None, peak_bytes=None, how="", model="")
+    sys.exit()
 if job["resume"]:
     newest = sorted((folder / "checkpoints").glob("step-*"))[-1]
     state = json.loads((newest / "state.json").read_text())
     first, told = state["step"], state["told"]
+if not job["resume"] and (folder / "checkpoints").exists() and any((folder / "checkpoints").iterdir()):
+    send(event="error", message="there is a run already")
+    sys.exit()
 saved = first if job["resume"] else checkpoint(0)
-send(event="machine", device="a processor", kind="cpu", threads=1, versions={"keras": "1"}, compiled=True)
+versions = wish.get("versions", {"keras": "1"})
+send(event="machine", device="a processor", kind="cpu", threads=1, versions=versions, compiled=True)
 micro = job["micro_batch"]
 sizes = dict(parameters=10, trainable=10, samples=100, tokens_per_sample=8)
 send(event="ready", setup_s=0.01, step=first, micro_batch=micro, **sizes)
@@ -66,6 +85,7 @@ for each in told:
     send(**each)
 step_s = wish.get("step", 0.002)
 if job["rehearsal"]:
+    lose("rehearsal")
     memory = dict(peak_bytes=1e6, how="resident set", checkpoint_bytes=2)
     # Told to end before a step is timed.
     while wish.get("stopped_early") and not lines and not ended and not terminated:
@@ -241,11 +261,21 @@ def prepared(folder: Path, tokens: int = 4000) -> Path:
     return folder
 
 
+def run_in(folder: Path) -> None:
+    """A finished run ``run``."""
+    code, _, err = trainer_in(folder).train()
+    assert code == 0, err
+
+
 @pytest.fixture
 def trained(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> Trainer:
-    """It, in whose folder the test works, with a finished run ``run`` there."""
-    code, _, err = trainer.train()
-    assert code == 0, err
+    """It, in whose folder the test works, with a finished run ``run`` there: a copy of one, as if it had been done there."""
+    done = once("trained", run_in)
+    for name in ("run", "home"):
+        shutil.copytree(done / name, trainer.folder / name)
+    for name in ("run.toml", "job.json", "result.json"):
+        file = trainer.folder / "run" / name
+        file.write_text(file.read_text("utf-8").replace(str(done), str(trainer.folder)), encoding="utf-8")
     monkeypatch.chdir(trainer.folder)
     monkeypatch.setenv("HOME", str(trainer.folder / "home"))
     monkeypatch.setenv("XDG_DATA_HOME", str(trainer.folder / "home" / "data"))
@@ -253,10 +283,15 @@ def trained(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> Trainer:
     return trainer
 
 
+def trainer_in(folder: Path) -> Trainer:
+    """It, with data beside it."""
+    (folder / "worker.py").write_text(WORKER, encoding="utf-8")
+    prepared(folder / "data")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder / "home"), "COLUMNS": "80", "ZENPLAN_PLUGINS": ""}
+    return Trainer(folder, {**environ, **ENVIRONMENT})
+
+
 @pytest.fixture
 def trainer(tmp_path: Path) -> Trainer:
-    """It, with data beside it."""
-    (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")
-    prepared(tmp_path / "data")
-    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "COLUMNS": "80", "ZENPLAN_PLUGINS": ""}
-    return Trainer(tmp_path, environ)
+    """It, in a folder of the test's own."""
+    return trainer_in(tmp_path)

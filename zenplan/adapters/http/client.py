@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -113,7 +114,7 @@ class HttpClient:
         client = self._client if headers or content is not None or has_key(place) else self._keeping
 
         def asked() -> bytes:
-            with closing(self._sent(client, place, {**wanted, **(headers or {})}, content)) as response:
+            with closing(self._sent(client, place, {**wanted, **(headers or {})}, content, expiry)) as response:
                 parts = pieces(response, self._limits.json_bytes, place_of(place))
                 return b"".join(_in_time(parts, place_of(place), expiry))
 
@@ -135,7 +136,9 @@ class HttpClient:
     def _stream(self, place: httpx.URL, headers: Mapping[str, str], most_bytes: float) -> Iterator[Iterable[bytes]]:
         with (
             Expiry(self._limits.call_s, self._sockets.shut) as expiry,
-            closing(self._tried(place, expiry, lambda: self._sent(self._client, place, headers, None))) as response,
+            closing(
+                self._tried(place, expiry, lambda: self._sent(self._client, place, headers, None, expiry))
+            ) as response,
         ):
             expiry.begin_again(self._limits.stream_s)
             yield _in_one_line(pieces(response, most_bytes, place_of(place)), place_of(place), expiry)
@@ -164,7 +167,12 @@ class HttpClient:
         raise DataError(said, _LATER) if broken is None else Unreached(said, broken) from broken
 
     def _sent(
-        self, client: httpx.Client, place: httpx.URL, headers: Mapping[str, str], content: bytes | None
+        self,
+        client: httpx.Client,
+        place: httpx.URL,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        expiry: Expiry,
     ) -> httpx.Response:
         """Its answer, whose body is still to come. Raises DataError, _Busy, httpx.TransportError."""
         here = place
@@ -178,7 +186,7 @@ class HttpClient:
                     # What is kept is asked about each time; what has not changed is not sent again.
                     headers={"Cache-Control": "no-cache", **shown},
                     content=content,
-                    extensions={"trace": self._sockets.trace},
+                    extensions={"trace": partial(self._sockets.trace, expiry)},
                 )
                 response = client.send(request, stream=True)
             except (ValueError, TypeError, httpx.LocalProtocolError) as error:

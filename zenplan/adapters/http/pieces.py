@@ -37,9 +37,10 @@ def pieces(response: httpx.Response, most_bytes: float, where: str) -> Iterator[
     stated = response.headers.get("content-length", "")
     if stated.isdecimal() and int(stated[:20]) > most_bytes:
         raise too_large
-    raw = _in_time(response.iter_raw(_PIECE_BYTES), where)
+    # As it comes: with a size, httpx keeps back what has come until there is that much, and no trickle would be seen.
+    raw = _in_time(response.iter_raw(), where)
     taken = 0
-    for piece in _unpacked(raw, where) if "gzip" in coding else raw:
+    for piece in _unpacked(raw, where) if "gzip" in coding else _cut(raw):
         taken += len(piece)
         if taken > most_bytes:
             raise too_large
@@ -61,6 +62,12 @@ def _in_time(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
                 f"{where} sends {taken / waited_s:.0f} bytes a second, which is too slow", "try again later"
             )
         yield piece
+
+
+def _cut(raw: Iterable[bytes]) -> Iterator[bytes]:
+    for data in raw:
+        for start in range(0, len(data), _PIECE_BYTES):
+            yield data[start : start + _PIECE_BYTES]
 
 
 def _unpacked(raw: Iterable[bytes], where: str) -> Iterator[bytes]:

@@ -21,10 +21,12 @@ class Sockets:
     def __init__(self) -> None:
         self._streams: list[Any] = []
 
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Of the request's extension ``trace``."""
+    def trace(self, expiry: Expiry, event: str, info: Mapping[str, Any]) -> None:
+        """Of the request's extension ``trace``, once its call is bound; a socket that is opened too late is shut at once."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._streams.append(info["return_value"])
+            if expiry.over:
+                self.shut()
 
     def shut(self) -> None:
         """Nothing comes any more: whoever reads from one of them is told so at once."""
