@@ -158,7 +158,7 @@ def report(rows: list[dict[str, Any]]) -> str:
         [
             *lines,
             "",
-            f"Of {len(rows)} loads the median time was off by {statistics.median(off):.0%} in the median, and by {within:.0%}"
+            f"Of {len(rows)} loads the median time was off by {statistics.median(off):.0%} in the median, by {within:.0%}"
             f" at most in 80 % of them; requests a second of {CLIENTS[-1]} clients by {statistics.median(full):.0%}.",
         ]
     )
@@ -166,7 +166,7 @@ def report(rows: list[dict[str, Any]]) -> str:
 
 def asked_of(row: dict[str, Any]) -> float:
     """The clients of a load, or its share of the limit."""
-    return row.get("clients") or round(row["rate_per_s"] / min(row["limit_per_s"], MOST_PER_S), 2)
+    return float(row.get("clients") or round(row["rate_per_s"] / min(row["limit_per_s"], MOST_PER_S), 2))
 
 
 def _cell(row: dict[str, Any] | None) -> str:
