@@ -21,8 +21,9 @@ from zenplan.errors import UsageError
 from zenplan.planning.serving.replay import limit_per_s, predicted, written
 from zenplan.planning.serving.service import BUSY
 
-# How far measured latencies lie from those that are replayed, half of an interval of 80 % in ln.
-WITHIN: Final = 0.15
+# How far measured medians lie from those that are replayed, half of an interval of 80 % in ln: benchmarks/serving_runs.py,
+# with some room for loads near the limit, of which it has few.
+WITHIN: Final = 0.2
 BASIS: Final = "servers of other models on one processor under load (docs/serving.md)"
 _LIBRARIES: Final = ("starlette", "uvicorn", "httptools", "uvloop", "prometheus_client")
 _MOST_BATCH, _MOST_TOKENS, _TOKENS, _MOST_CLIENTS, _MOST_SERVERS = 4096, 100_000, 64, 10**6, 10**6
