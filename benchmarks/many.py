@@ -1,6 +1,7 @@
 """Training runs of several workers: to the losses of one, through kills of random workers, and what watching them costs.
 
-    python benchmarks/many.py [--exact] [--kills 50] [--overhead 3] [--backend jax] [--seed 0] [--show] [--readme]
+    python benchmarks/many.py [--exact] [--kills 50] [--zero] [--memory] [--overhead 3] [--backend jax] [--seed 0]
+        [--show] [--readme]
 
 The run is a small decoder. Each layout begins with the same weights, and its losses are compared with those of one worker,
 step by step; a run that is stopped in the middle goes on with another number of workers.
@@ -17,6 +18,7 @@ beside its workers, and of a step of a worker against that of a bare loop (``man
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -35,23 +37,27 @@ import readme
 from kill import Victim, faults
 from training_runs import HERE, WORK, Bench, Kept, Task, machine, parser, task_of, versions, zenplan
 
-from zenplan.adapters.workers.ranks import contract, free_address
+from zenplan.adapters.workers.process import worker_environment
+from zenplan.adapters.workers.ranks import contract, environments_of, free_address
 from zenplan.worker.protocol import Ranks
 
 _STEPS: Final = 60
 _FLAGS: Final = ("--threads", "1", "--checkpoint-every", "10", "--evaluate-every", "30", "--steps", str(_STEPS))
 _PATIENCE_S: Final = 900.0
-# By backend: workers, devices of each, devices that a matrix is divided over.
-LAYOUTS: Final[Mapping[str, Sequence[tuple[int, int, int]]]] = {
+# Workers, devices of each, devices that a matrix is divided over, ZeRO stage.
+Layout = tuple[int, int, int, int]
+LAYOUTS: Final[Mapping[str, Sequence[Layout]]] = {
     "jax": (
-        *((1, 1, 1), (2, 1, 1), (4, 1, 1), (1, 2, 1), (1, 4, 1), (2, 2, 1)),
-        *((1, 2, 2), (1, 4, 4), (2, 1, 2), (4, 1, 4), (4, 1, 2), (2, 2, 2)),
+        *((1, 1, 1, 0), (2, 1, 1, 0), (4, 1, 1, 0), (1, 2, 1, 0), (1, 4, 1, 0), (2, 2, 1, 0)),
+        *((1, 2, 2, 0), (1, 4, 4, 0), (2, 1, 2, 0), (4, 1, 4, 0), (4, 1, 2, 0), (2, 2, 2, 0)),
     ),
-    "torch": ((1, 1, 1), (2, 1, 1), (4, 1, 1)),
-    "tensorflow": ((1, 1, 1), (1, 2, 1), (1, 4, 1)),
+    "torch": ((1, 1, 1, 0), (2, 1, 1, 0), (4, 1, 1, 0), (2, 1, 1, 3), (4, 1, 1, 3)),
+    "tensorflow": ((1, 1, 1, 0), (1, 2, 1, 0), (1, 4, 1, 0)),
 }
-# Stopped in the middle of a run of so many workers, and gone on with on so many.
-_RESHARDED: Final = ((2, 1), (1, 2), (2, 4))
+_ONE: Final[Layout] = (1, 1, 1, 0)
+# Stopped in the middle of a run of so many workers with ZeRO, and gone on with on so many.
+_RESHARDED: Final = (((2, 0), (1, 0)), ((1, 0), (2, 0)), ((2, 0), (4, 0)))
+_DIVIDED_ANEW: Final = (((2, 3), (4, 3)), ((2, 3), (2, 0)), ((1, 0), (2, 3)))
 # Losses have to be the same to so many digits.
 _DIGITS: Final = 1e-6
 # Those that train on several workers.
@@ -65,16 +71,21 @@ _WHEN: Final = ("start", "steps", "steps", "checkpoint")
 _A_RUN: Final = 5
 
 
-def layout_flags(layout: tuple[int, int, int]) -> list[str]:
+def layout_flags(layout: Layout) -> list[str]:
     """As flags of a run."""
-    names = ("--workers", "--devices", "--tensor-parallel")
+    names = ("--workers", "--devices", "--tensor-parallel", "--zero")
     return [word for name, value in zip(names, layout, strict=True) if value > 1 for word in (name, str(value))]
 
 
-def layout_name(layout: tuple[int, int, int]) -> str:
+def layout_name(layout: Layout) -> str:
     """As a table has it."""
-    workers, devices, divided = layout
-    return f"{workers} × {devices}" + (f", matrices over {divided}" if divided > 1 else "")
+    workers, devices, divided, zero = layout
+    more = (f", matrices over {divided}" if divided > 1 else "") + (f", ZeRO {zero}" if zero else "")
+    return f"{workers} × {devices}{more}"
+
+
+def _workers_name(workers: int, zero: int) -> str:
+    return f"{workers} with ZeRO {zero}" if zero else str(workers)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -177,10 +188,10 @@ def many_of(bench: Bench, task: Task, backend: str, name: str, flags: Sequence[s
 
 
 def whole(
-    bench: Bench, task: Task, backend: str, layout: tuple[int, int, int], name: str = "exact", more: Sequence[str] = ()
+    bench: Bench, task: Task, backend: str, layout: Layout, name: str = "exact", more: Sequence[str] = ()
 ) -> Many:
     """A run of that layout that nobody disturbs; it is made once."""
-    name = f"{name}-{'-'.join(map(str, layout))}"
+    name = f"{name}-{'-'.join(map(str, layout if layout[-1] else layout[:-1]))}"
     found = many_of(bench, task, backend, name, [*layout_flags(layout), *more])
     if not (found.folder / "model" / "model.keras").exists():
         shutil.rmtree(found.folder, ignore_errors=True)
@@ -202,10 +213,11 @@ def exact(bench: Bench, task: Task, backends: Sequence[str], kept: Kept) -> None
             row = {**key(f"exact {layout_name(layout)}", backend), "code": 0, "layout": layout}
             if kept.has(**{name: row[name] for name in ("run", "size", "backend", "versions", "machine")}):
                 continue
-            truth = whole(bench, task, backend, (1, 1, 1)).outcome()
+            truth = whole(bench, task, backend, _ONE).outcome()
             found = whole(bench, task, backend, layout).outcome()
             _keep(kept, {**row, **_compared(found, truth)})
-        for before, after in _RESHARDED if backend in _KILLED else ():
+        anew = (*_RESHARDED, *(_DIVIDED_ANEW if backend == "torch" else ()))
+        for before, after in anew if backend in _KILLED else ():
             _resharded(bench, task, backend, (before, after), kept)
 
 
@@ -219,12 +231,15 @@ def _compared(found: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _resharded(bench: Bench, task: Task, backend: str, pair: tuple[int, int], kept: Kept) -> None:
+def _resharded(
+    bench: Bench, task: Task, backend: str, pair: tuple[tuple[int, int], tuple[int, int]], kept: Kept
+) -> None:
     before, after = pair
-    row = {**key(f"exact {before} then {after} workers", backend), "code": 0, "layout": [before, after]}
+    name = f"{_workers_name(*before)} then {_workers_name(*after)}"
+    row = {**key(f"exact {name} workers", backend), "code": 0, "layout": [*before, *after]}
     if kept.has(**{name: row[name] for name in ("run", "size", "backend", "versions", "machine")}):
         return
-    run = many_of(bench, task, backend, f"reshard-{before}-{after}", layout_flags((before, 1, 1)))
+    run = many_of(bench, task, backend, f"reshard-{name}", layout_flags((before[0], 1, 1, before[1])))
     shutil.rmtree(run.folder, ignore_errors=True)
     run.begin()
     run.comes_to(1)
@@ -232,27 +247,29 @@ def _resharded(bench: Bench, task: Task, backend: str, pair: tuple[int, int], ke
     run.end()
     stopped = json.loads((run.folder / "status.json").read_text(encoding="utf-8"))["step"]
     with run.folder.with_suffix(".log").open("ab") as log:
-        command = zenplan(["train", "--resume", str(run.folder), "--workers", str(after), "--format", "json"])
+        now = ["--workers", str(after[0]), *(["--zero", str(after[1])] if before[1] or after[1] else [])]
+        command = zenplan(["train", "--resume", str(run.folder), *now, "--format", "json"])
         environment = bench.environment(run.folder.name)
         code = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False).returncode
     if code:
-        raise SystemExit(f"{before} then {after} workers fail on {backend}: see {run.folder.with_suffix('.log')}")
-    truth = whole(bench, task, backend, (1, 1, 1)).outcome()
+        raise SystemExit(f"{name} workers fail on {backend}: see {run.folder.with_suffix('.log')}")
+    truth = whole(bench, task, backend, _ONE).outcome()
     _keep(kept, {**row, "stopped": stopped, **_compared(run.outcome(), truth)})
 
 
-def kills(bench: Bench, task: Task, backends: Sequence[str], count: int, seed: int, kept: Kept) -> None:
-    """Kill until there are so many kills over all the backends."""
+def kills(bench: Bench, task: Task, backends: Sequence[str], count: int, seed: int, zero: int, kept: Kept) -> None:
+    """Kill until there are so many kills over all the backends, with that ZeRO stage."""
+    what, more = (f"kill ZeRO {zero}", f", ZeRO {zero}") if zero else ("kill", "")
     for place, backend in enumerate(backends):
         wanted = count // len(backends) + (place < count % len(backends))
-        layout = (_KILLED_WORKERS, 1, 1)
-        while (done := len(_of(kept, "kill", backend))) < wanted:
+        layout = (_KILLED_WORKERS, 1, 1, zero)
+        while (done := sum(_killed(row) == backend + more for row in _of(kept, "kill", backend))) < wanted:
             truth = whole(bench, task, backend, layout, "killed-not", _DROPPED).outcome()
             draw = random.Random(f"{seed} {backend} {done}")  # noqa: S311 (no secret)
             flags = [*layout_flags(layout), *_DROPPED, "--max-restarts", "20"]
-            run = many_of(bench, task, backend, "killed", flags, draw)
+            run = many_of(bench, task, backend, f"killed-{zero}" if zero else "killed", flags, draw)
             for number, row in enumerate(one(run, truth, min(_A_RUN, wanted - done)), start=done):
-                _keep(kept, {**key(f"kill {seed}-{number}", backend), "code": 0, **row})
+                _keep(kept, {**key(f"{what} {seed}-{number}", backend), "code": 0, **row})
 
 
 def _of(kept: Kept, what: str, backend: str) -> list[dict[str, Any]]:
@@ -272,7 +289,7 @@ def _keep(kept: Kept, row: Mapping[str, Any]) -> None:
 
 # --- what watching costs
 
-_MEASURED: Final = (50, 250)
+_MEASURED: Final = (50, 350)
 # Larger than the others' batch: a step of some tens of milliseconds.
 _BATCH: Final = 64
 
@@ -307,13 +324,14 @@ def _bare(bench: Bench, task: Task) -> float:
     """Seconds of a step in the mean of the workers."""
     address, processes = free_address(), []
     told = json.dumps([str(bench.prepared(task)), bench.options(task), _BATCH, *_MEASURED])
+    # As zenplan's workers have it: threads, network interface, and what the C library does with memory that is free.
+    environments = environments_of("cpu", 1, 2, 1, os.environ)
     for rank in range(2):
         environment = {
             **bench.environment("bare"),
             **contract(Ranks(rank=rank, size=2, local=rank, address=address)),
-            "KERAS_BACKEND": "torch",
-            "OMP_NUM_THREADS": "1",
-            "MKL_NUM_THREADS": "1",
+            **worker_environment("torch", str(bench.work / "keras")),
+            **environments[rank],
         }
         command = [sys.executable, str(HERE / "many_bare.py"), told]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
@@ -321,12 +339,46 @@ def _bare(bench: Bench, task: Task) -> float:
     return statistics.mean(float(each.split()[-1]) for each in said)
 
 
+# --- what a worker holds
+
+_WIDE: Final = ("width=768", "heads=8", "layers=4", "length=32", "dropout=0.0")
+
+
+def memory(bench: Bench, task: Task, kept: Kept) -> None:
+    """Peak of a worker of a larger decoder, above what the process had before it built the model."""
+    for layout in ((2, 1, 1, 0), (2, 1, 1, 3), (4, 1, 1, 3)):
+        row = {**key(f"memory {layout_name(layout)}", "torch"), "code": 0}
+        if kept.has(**{name: row[name] for name in ("run", "size", "backend", "versions", "machine")}):
+            continue
+        folder = bench.folder(f"many-memory-{'-'.join(map(str, layout))}", "torch")
+        shutil.rmtree(folder, ignore_errors=True)
+        words = [
+            "train",
+            str(task.file),
+            "--backend",
+            "torch",
+            "--out",
+            str(folder),
+            "--data",
+            str(bench.prepared(task)),
+        ]
+        words += [*layout_flags(layout), "--steps", "8", "--evaluate-every", "0", "--checkpoint-every", "0"]
+        words += ["--threads", "1", "--format", "json", *(f"--option={each}" for each in _WIDE)]
+        done = subprocess.run(
+            zenplan(words), env=bench.environment(folder.name), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise SystemExit(f"{layout_name(layout)}: {done.stderr[-500:]}")
+        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        _keep(kept, {**row, "peak_bytes": found["peak_bytes"], "parameters": found["parameters"]})
+
+
 # --- what came of it
 
 
 def report(rows: Sequence[Mapping[str, Any]]) -> str:
     """The tables of all that is kept."""
-    parts = [_exact_table(rows), _kills_table(rows), _overhead_text(rows)]
+    parts = [_exact_table(rows), _kills_table(rows), _memory_table(rows), _overhead_text(rows)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -359,8 +411,8 @@ def _kills_table(rows: Sequence[Mapping[str, Any]]) -> str:
         "the curve of a run that was not killed, bit for bit, nothing left |",
         "|---|---:|---:|---:|---:|",
     ]
-    for backend in (*dict.fromkeys(row["backend"] for row in every), "**all**"):
-        some = [row for row in every if backend in (row["backend"], "**all**")]
+    for backend in (*dict.fromkeys(map(_killed, every)), "**all**"):
+        some = [row for row in every if backend in (_killed(row), "**all**")]
         who = Counter(f"rank {row['rank']}" if row["who"] == "rank" else row["who"] for row in some)
         when = Counter("checkpoint" if row["writing"] else row["when"] for row in some)
         well = sum(not row["wrong"] for row in some)
@@ -370,6 +422,23 @@ def _kills_table(rows: Sequence[Mapping[str, Any]]) -> str:
         )
     wrong = [f"{row['backend']}, {row['run']}: {', '.join(row['wrong'])}" for row in every if row["wrong"]]
     return "\n".join([*lines, *(["", *wrong] if wrong else [])])
+
+
+def _killed(row: Mapping[str, Any]) -> str:
+    """Backend of a kill, with its ZeRO stage."""
+    parts = row["run"].split()
+    return f"{row['backend']}, {' '.join(parts[1:-1])}" if len(parts) > 2 else str(row["backend"])
+
+
+def _memory_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    some = [row for row in rows if row["run"].startswith("memory ")]
+    if not some:
+        return ""
+    lines = ["| workers × devices | parameters | peak memory of rank 0 | bytes a parameter |", "|---|---:|---:|---:|"]
+    for row in some:
+        name, count, peak = row["run"].removeprefix("memory "), row["parameters"], row["peak_bytes"]
+        lines.append(f"| {name} | {count:,} | {peak / 1e6:,.0f} MB | {peak / count:.1f} |")
+    return "\n".join(lines)
 
 
 def _overhead_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -392,6 +461,8 @@ def main() -> None:
     flags = parser(__doc__)
     flags.add_argument("--exact", action="store_true", help="compare layouts")
     flags.add_argument("--kills", type=int, default=0, help="over all backends")
+    flags.add_argument("--zero", action="store_true", help="kills with ZeRO 3, on PyTorch")
+    flags.add_argument("--memory", action="store_true", help="what a worker on PyTorch holds, with ZeRO 3 and without")
     flags.add_argument("--overhead", type=int, default=0, help="pairs of runs")
     flags.add_argument("--seed", type=int, default=0, help="of the moments")
     flags.add_argument("--show", action="store_true", help="the tables of what is kept")
@@ -403,8 +474,11 @@ def main() -> None:
     if not given.show:
         if given.exact:
             exact(bench, task, backends, kept)
-        kills(bench, task, [each for each in backends if each in _KILLED], given.kills, given.seed, kept)
+        killed = [each for each in backends if each in (_KILLED if not given.zero else ("torch",))]
+        kills(bench, task, killed, given.kills, given.seed, 3 if given.zero else 0, kept)
         overhead(bench, task, given.overhead, kept)
+        if given.memory:
+            memory(bench, task, kept)
     text = report(kept.rows())
     print(text)
     if given.readme:

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from zenplan.api_buy import buy
     from zenplan.api_data import prepare_data
     from zenplan.api_export import export
+    from zenplan.api_runs import launch, stop, watch
     from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
-    from zenplan.api_trained import compress, explain, retrain_plan
+    from zenplan.api_trained import compress, explain, retrain_plan, serve_run_cost
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -73,10 +74,12 @@ if TYPE_CHECKING:
         DataCard,
         Explanation,
         Exports,
+        Launch,
         Prices,
         Profile,
         Purchase,
         RetrainPlan,
+        RunServingCost,
         SearchedRun,
         ServingCost,
         Tradeoff,
@@ -101,9 +104,10 @@ else:
         "zenplan.api_buy": ("buy",),
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_export": ("export",),
+        "zenplan.api_runs": ("launch", "stop", "watch"),
         "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
-        "zenplan.api_trained": ("compress", "explain", "retrain_plan"),
+        "zenplan.api_trained": ("compress", "explain", "retrain_plan", "serve_run_cost"),
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -161,10 +165,12 @@ else:
             "DataCard",
             "Explanation",
             "Exports",
+            "Launch",
             "Prices",
             "Profile",
             "Purchase",
             "RetrainPlan",
+            "RunServingCost",
             "SearchedRun",
             "ServingCost",
             "Tradeoff",
@@ -216,6 +222,7 @@ __all__ = [
     "InputFileError",
     "Instance",
     "Interruptions",
+    "Launch",
     "LaunchJob",
     "Launcher",
     "MatMul",
@@ -237,6 +244,7 @@ __all__ = [
     "Report",
     "RetrainPlan",
     "Role",
+    "RunServingCost",
     "Scan",
     "SearchedRun",
     "ServingCost",
@@ -269,6 +277,7 @@ __all__ = [
     "explain",
     "export",
     "hookimpl",
+    "launch",
     "layouts",
     "prepare_data",
     "price_table",
@@ -278,6 +287,9 @@ __all__ = [
     "register_layer",
     "retrain_plan",
     "serve_cost",
+    "serve_run_cost",
+    "stop",
     "today",
     "train",
+    "watch",
 ]

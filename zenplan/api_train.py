@@ -39,6 +39,7 @@ def train(
     workers: Number | None = None,
     devices: Number | None = None,
     tensor_parallel: Number | None = None,
+    zero: Number | None = None,
     max_restarts: Number | None = None,
     rendezvous_timeout: str | None = None,
     compiled: bool | None = None,
@@ -101,6 +102,7 @@ def train(
         workers: processes that train together, each on its share of a batch.
         devices: of this machine that train together.
         tensor_parallel: devices that each matrix is divided over.
+        zero: ZeRO stage: 3 divides weights, gradients and optimizer states over the workers, 0 nothing.
         max_restarts: times that workers of which one is lost begin again.
         rendezvous_timeout: after which a worker that has not come is missing, as in "5min".
         compiled: by XLA or torch.compile, or not; None as is usual for the backend.

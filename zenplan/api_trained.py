@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zenplan.arguments import flags, unseen
-from zenplan.results import Compression, Explanation, RetrainPlan, result
+from zenplan.results import Compression, Explanation, RetrainPlan, RunServingCost, result
 
 Number = float | str
 # Arguments of ``compress`` that are handed on as they are.
@@ -155,3 +155,40 @@ def retrain_plan(
     from zenplan.commands.retrain_plan.use_case import retrain_plan as use_case
 
     return result(RetrainPlan, use_case(os.fspath(run), Asked.of(texts)))
+
+
+def serve_run_cost(
+    run: File,
+    *,
+    rate: float | str | None = None,
+    concurrency: int | None = None,
+    output_tokens: int | None = None,
+    max_batch: int | None = None,
+    max_wait: str | None = None,
+    threads: int | None = None,
+    backend: str | None = None,
+    usd_per_hour: float | str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> RunServingCost:
+    """Latency, throughput and dollars of serving a run's model, measured here. As ``zenplan serve-cost RUN``.
+
+    Args:
+        run: a finished run, by its id or folder.
+        rate: requests that come: a second's number, or "600/min"; or
+        concurrency: requests in flight.
+        output_tokens: of a text; None for 64.
+        max_batch: samples of a call at most; None for 32.
+        max_wait: that a sample waits for others; None for "2ms".
+        threads, backend: of the model; None for those of the run.
+        usd_per_hour: what such a machine costs.
+        progress: called with what is done.
+
+    Raises:
+        UsageError: an argument is wrong, the run is not finished, or what serves is not installed.
+        ZenplanError: the model cannot be read, or a request is refused.
+    """
+    texts = flags({name: value for name, value in locals().items() if name not in ("run", "progress")})
+    from zenplan.commands.run_serving.use_case import Asked, run_serving
+
+    named = {"out" if name == "output_tokens" else name.replace("_", "-"): text for name, text in texts.items()}
+    return result(RunServingCost, run_serving(os.fspath(run), Asked.of(named), progress or unseen))

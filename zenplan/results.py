@@ -10,7 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zenplan.domain.answer import answer, backtest, purchase, retraining, serving, tradeoff
+from zenplan.commands.launch import launched
+from zenplan.domain.answer import answer, backtest, purchase, retraining, run_serving, serving, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
@@ -180,6 +181,18 @@ class TrainedRun(Shown, training_run.RunResult):
         return train_report(self, self.folder)
 
 
+class Launch(Shown, launched.Launched):
+    """Files that run a plan elsewhere: ``files`` in ``folder``, the ``job``, and ``next``, the line that hands them over."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan launch`` shows it."""
+        from zenplan.commands.launch.report import launch_report
+
+        return launch_report(self)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchedRun(TrainedRun):
     """The best run of a search, as a ``TrainedRun``; with all ``trials``, which lie in ``search_folder``.
@@ -288,6 +301,18 @@ class ServingCost(Shown, serving.Serving):
         from zenplan.commands.serve_cost.manifests import manifest_of
 
         return manifest_of(self, kind, model)
+
+
+class RunServingCost(Shown, run_serving.RunServing):
+    """What serving the model of a finished run takes on a machine as this one, measured here."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan serve-cost RUN`` shows it."""
+        from zenplan.commands.run_serving.report import run_serving_report
+
+        return run_serving_report(self)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

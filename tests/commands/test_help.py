@@ -28,7 +28,7 @@ _TRAIN = ("train run.toml", "train --model", "train --resume", "train --demo", "
 # Those that would use the network, look at what was fetched, or write a file.
 _FETCH = ("prices refresh", "prices diff", "prices import", "prices export")
 # Those on a finished run.
-_RUN = ("explain RUN", "compress RUN", "serve RUN", "retrain-plan RUN", "watch", "stop")
+_RUN = ("explain RUN", "compress RUN", "serve RUN", "serve-cost RUN", "retrain-plan RUN", "watch", "stop")
 _ONLY_READ = (*_READ_FILES, *_FETCH, *_RUN, "plugins check", "calibrations import", "calibrations export", *_TRAIN)
 
 

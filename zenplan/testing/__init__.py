@@ -8,25 +8,16 @@ loopback, a GPU that is not there, an engine whose law is known. It needs pytest
 import pytest
 
 # Before they are imported: then a failed assertion shows its values.
-_WITH_TESTS = ("accelerators", "engines", "exporters", "launchers", "providers", "trackers", "workloads")
+_WITH_TESTS = ("accelerators", "engines", "exporters", "lab", "launchers", "providers", "trackers", "workloads")
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _WITH_TESTS))
 
 from zenplan.testing.accelerators import AcceleratorsContract
 from zenplan.testing.border import Taken, taken
-from zenplan.testing.engines import (
-    VOCABULARY,
-    EngineContract,
-    KerasEngine,
-    Lab,
-    Worker,
-    figures,
-    losses,
-    text_data,
-    write_data,
-)
+from zenplan.testing.engines import EngineContract, KerasEngine
 from zenplan.testing.exporters import ExporterContract, reports
 from zenplan.testing.fakes import FakeEngine, fake_device
 from zenplan.testing.fixtures import http, says, server
+from zenplan.testing.lab import VOCABULARY, Lab, Worker, figures, losses, text_data, write_data
 from zenplan.testing.launchers import LauncherContract, jobs
 from zenplan.testing.network import network
 from zenplan.testing.providers import ProviderContract

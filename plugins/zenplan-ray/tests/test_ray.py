@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,18 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
         arrays |= {f"{part}-x": x, f"{part}-y": (x[:, 0] > x[:, 1]).astype(np.int64)}
     data = write_data(tmp_path / "data", {"kind": "arrays", "inputs": ["x"], "target": "y", "classes": 2}, arrays)
     return Lab(engine=Ray(), folder=tmp_path, data=data, patience_s=300.0)
+
+
+@pytest.fixture
+def joined(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cluster of one CPU that is there before the run."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    yield
+    cluster.shutdown()
 
 
 def job(lab: Lab, name: str, **changes: Any) -> Train:
@@ -138,6 +151,26 @@ def test_what_a_worker_refuses_is_said_once_and_not_tried_again(lab: Lab) -> Non
     assert isinstance(events[-1], Error)
     assert "softmax-regression" in f"{events[-1].message} {events[-1].hint}"
     assert not of(events, Restarted)
+
+
+@pytest.mark.slow
+def test_workers_that_find_no_room_are_named_and_so_is_what_they_need(lab: Lab, joined: None) -> None:
+    last = lab.done(job(lab, "crowded", workers=2, threads=2, wait_s=10.0))[-1]
+    assert isinstance(last, Error)
+    assert last.kind is FailureKind.NO_COLLECTIVES
+    assert "rank 0, 1 of 2" in last.message
+    assert "within 10 s" in last.message
+    assert "2 CPUs, and the cluster has 1 CPUs" in last.message
+    assert "--rendezvous-timeout" in last.hint
+
+
+@pytest.mark.slow
+def test_a_run_joins_a_cluster_that_is_there_and_leaves_it(lab: Lab, joined: None) -> None:
+    (*events, last) = lab.done(job(lab, "guest"))
+    assert isinstance(last, Ended), last
+    assert len(losses(events)) == STEPS
+    # The next one finds it as it was.
+    assert isinstance(lab.done(job(lab, "next"))[-1], Ended)
 
 
 @pytest.mark.slow

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,44 +15,20 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
+from tests.adapters.launchers.conftest import RANK, SHARED, job, node_line
 from zenplan.adapters.launchers.dstack import Dstack
 from zenplan.adapters.launchers.kinetic import Kinetic
 from zenplan.adapters.launchers.kubernetes import Kubernetes
 from zenplan.adapters.launchers.ray import Ray
 from zenplan.adapters.launchers.skypilot import SkyPilot
 from zenplan.adapters.launchers.slurm import Slurm
+from zenplan.adapters.tables.market import provider_class
 from zenplan.domain.launch.job import LaunchJob
+from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import DataError, UnknownName, UsageError
 from zenplan.plugins import load_plugins
 from zenplan.testing import LauncherContract, jobs
 from zenplan.testing.launchers import ODD
-
-SHARED = {"shared": "/shared", "volume": "claim"}
-
-
-def node_line(line: str) -> dict[str, Any]:
-    """What a shell makes of the line that starts a node's ranks."""
-    words = shlex.split(line)
-    assert words[:3] == ["exec", "bash", "node.sh"]
-    return {"command": words[6:], "nodes": int(words[3]), "deadline_s": float(words[5])}
-
-
-def kubernetes_job(files: Mapping[str, str]) -> dict[str, Any]:
-    return next(each for each in yaml.safe_load_all(files["job.yaml"]) if each["kind"] == "Job")
-
-
-def kubelet(text: str) -> str:
-    """What the kubelet makes of a text: one dollar of two, a value of ``$(NAME)``, of which there is none here."""
-    return re.sub(r"\$\$|\$\((\w+)\)", lambda found: f"VALUE {found[1]}" if found[1] else "$", text)
-
-
-def of_kubernetes(files: Mapping[str, str]) -> dict[str, Any]:
-    job = kubernetes_job(files)["spec"]
-    (container,) = job["template"]["spec"]["containers"]
-    found = node_line(kubelet(container["command"][2]).splitlines()[-1])
-    assert (job["completions"], job["parallelism"]) == (found["nodes"],) * 2
-    assert job["activeDeadlineSeconds"] == found["deadline_s"]
-    return {**found, "environment": {e["name"]: kubelet(e["value"]) for e in container["env"]}}
 
 
 def of_skypilot(files: Mapping[str, str]) -> dict[str, Any]:
@@ -77,12 +51,6 @@ def of_json(files: Mapping[str, str]) -> dict[str, Any]:
 
 class TestSlurm(LauncherContract):
     launcher = Slurm()
-
-
-class TestKubernetes(LauncherContract):
-    launcher = Kubernetes()
-    needs: ClassVar = SHARED
-    parse = staticmethod(of_kubernetes)
 
 
 class TestSkyPilot(LauncherContract):
@@ -109,10 +77,6 @@ class TestKinetic(LauncherContract):
     needs: ClassVar = {"shared": "/shared", "volume": "gs://bucket/data", "run_folder": "/root/run"}
     refused = ("two nodes", "spot", "processors")
     parse = staticmethod(of_json)
-
-
-def job(what: str = "two nodes", **changes: Any) -> LaunchJob:
-    return replace(jobs()[what], **{**SHARED, **changes})
 
 
 # --- Slurm: the script is run, with srun and scontrol that only say what they were given
@@ -217,21 +181,6 @@ def test_slurm_refuses_nodes_of_another_version(tmp_path: Path) -> None:
 
 # --- the ranks of a node
 
-RANK = """
-import json, os, signal, sys, time
-def end(*_):
-    print("ended", os.environ["RANK"], flush=True)
-    sys.exit(143)
-signal.signal(signal.SIGTERM, end)
-names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-print(json.dumps({n: os.environ[n] for n in names}), flush=True)
-code, rank = int(sys.argv[1]), os.environ["LOCAL_RANK"]
-if rank == "1" and code != 143:
-    time.sleep(0.3)
-    sys.exit(code)
-time.sleep(30 if code else 0)
-"""
-
 
 def run_node(folder: Path, *, code: int, most_s: int = 60, signal_s: float | None = None) -> tuple[int, str]:
     (folder / "node.sh").write_text(Ray().write(job())["node.sh"], encoding="utf-8")
@@ -270,60 +219,23 @@ def test_a_node_ends_once_its_time_is_over(tmp_path: Path) -> None:
 # --- what stands in the files
 
 
-def test_kubernetes() -> None:
-    spec = kubernetes_job(Kubernetes().write(job("spot", options={"node-selector": "a/b=c", "namespace": "ml"})))
-    assert spec["metadata"]["namespace"] == "ml"
-    pod = spec["spec"]["template"]["spec"]
-    assert spec["spec"]["completionMode"] == "Indexed"
-    assert spec["spec"]["backoffLimit"] == 6
-    assert pod["subdomain"] == spec["metadata"]["name"] == "run-7b"
-    assert pod["nodeSelector"] == {"a/b": "c"}
-    assert pod["restartPolicy"] == "Never"
-    (container,) = pod["containers"]
-    assert container["resources"]["limits"] == {"nvidia.com/gpu": 8}
-    assert "MASTER_ADDR=run-7b-0.run-7b" in container["command"][2]
-    kinds = {each["kind"]: each for each in yaml.safe_load_all(Kubernetes().write(job())["job.yaml"])}
-    assert kinds["Service"]["spec"]["clusterIP"] == "None"
-    assert kinds["ConfigMap"]["data"]["run.toml"] == job().files["run.toml"]
-    assert kinds["ConfigMap"]["data"]["requirements.txt"] == "zenplan[train,torch]==0.1.0\n"
-    for changes in ({"shared": "", "volume": ""}, {"volume": ""}, {"options": {"node-selector": "x"}}):
-        with pytest.raises(UsageError):
-            Kubernetes().write(job(**changes))
-
-
-def test_kubernetes_begins_again_where_a_machine_was_taken_and_only_then() -> None:
-    spec = kubernetes_job(Kubernetes().write(job("spot")))["spec"]
-    count, fail = spec["podFailurePolicy"]["rules"]
-    assert (count["action"], count["onPodConditions"][0]["type"]) == ("Count", "DisruptionTarget")
-    assert fail["action"] == "FailJob"
-    codes = fail["onExitCodes"]
-    again = [code for code in (1, 2, 3, 75, 143) if (code in codes["values"]) != (codes["operator"] == "In")]
-    assert again == [75, 143]
-
-
-def test_kubernetes_takes_several_labels_and_names_of_claims() -> None:
-    two = job(options={"node-selector": "a/b=c,d=e"})
-    assert kubernetes_job(Kubernetes().write(two))["spec"]["template"]["spec"]["nodeSelector"] == {"a/b": "c", "d": "e"}
-    for changes in (
-        {"options": {"node-selector": "a=b,c"}},
-        {"options": {"node-selector": "a=b,a=c"}},
-        {"volume": "s3://bucket"},
-        {"volume": "My_Claim"},
-        {"package": "zenplan.whl"},
-    ):
-        with pytest.raises(UsageError):
-            Kubernetes().write(job(**changes))
-    plain, chosen = (Kubernetes().submit(replace(job("spot"), options=o)).notes for o in ({}, {"node-selector": "a=b"}))
-    assert (sum("node selector" in note for note in plain), chosen) == (2, ())
-
-
 def test_a_provider_that_a_system_does_not_have_is_said() -> None:
     for launcher in (SkyPilot(), Dstack()):
         assert not any("aws" in note for note in launcher.submit(job()).notes)
         assert any("coreweave" in note for note in launcher.submit(job(provider="coreweave")).notes)
-    assert not any(
-        "coreweave" in n for n in SkyPilot().submit(job(provider="coreweave", options={"infra": "aws"})).notes
-    )
+        priced = job(provider="coreweave", price_of="as given")
+        assert not any("coreweave" in note for note in launcher.submit(priced).notes)
+
+
+def test_an_option_that_takes_another_providers_machines_is_said_and_has_no_region_of_the_plans() -> None:
+    for launcher, option in ((SkyPilot(), "infra"), (Dstack(), "backend")):
+        other, same = (job(options={option: name}) for name in ("gcp", "aws"))
+        assert any("aws" in note and "gcp" in note for note in launcher.submit(other).notes)
+        assert not any("aws" in note for note in launcher.submit(same).notes)
+        assert "us-east-1" not in "".join(launcher.write(other).values())
+    assert yaml.safe_load(Dstack().write(job(options={"backend": "aws"}))["task.dstack.yml"])["regions"] == [
+        "us-east-1"
+    ]
 
 
 def test_slurm_knows_the_options_of_sbatch() -> None:
@@ -331,11 +243,6 @@ def test_slurm_knows_the_options_of_sbatch() -> None:
         Slurm().write(job(options={"partiton": "gpu"}))
     assert "partition" in found.value.hint
     assert "--container-image=x" in Slurm().write(job(options={"container-image": "x"}))["job.sh"]
-
-
-def test_kubernetes_puts_nothing_of_its_own_into_a_text() -> None:
-    texts = {"A": "$(HOME)", "B": "$$(HOME) $$ $x $", "C": "$$$(HOME)$$$$", "D": "a$(b"}
-    assert of_kubernetes(Kubernetes().write(job(environment=texts)))["environment"] == texts
 
 
 def test_skypilot() -> None:
@@ -455,11 +362,13 @@ def test_a_job_that_is_none() -> None:
             job(**changes)
 
 
-def test_names_of_accelerators_are_of_the_table() -> None:
+def test_names_of_accelerators_and_providers_are_of_the_tables() -> None:
     from zenplan.adapters.launchers.names import _names
 
     plugins = load_plugins({"ZENPLAN_PLUGINS": ""})
     known = {each.name for each in plugins.accelerators()}
     systems = {each.name for each in plugins.launchers()}
-    assert {name for _, name in _names()} <= known
-    assert {system for system, _ in _names()} <= systems
+    assert {name for _, name in _names("accelerator")} <= known
+    providers = {name for _, name in _names("provider")}
+    assert [name for name in providers if provider_class(name) is ProviderClass.UNKNOWN] == []
+    assert {system for what in ("accelerator", "provider") for system, _ in _names(what)} <= systems

@@ -19,6 +19,7 @@ from zenplan.adapters.workers.process import (
     run_job,
     took_too_long,
     took_too_much,
+    worker_environment,
 )
 from zenplan.documents import plain
 from zenplan.errors import DataError, FailureKind, UnknownName, UsageError, ZenplanError
@@ -172,6 +173,15 @@ def test_a_measurement_has_its_threads_and_the_users_gpu() -> None:
     assert several["TF_NUM_INTRAOP_THREADS"] == "4"
     assert several["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
     assert not {"CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS"} & several.keys()
+
+
+def test_on_pytorch_the_c_library_keeps_the_memory_of_a_step() -> None:
+    """Unless the user has said otherwise."""
+    names = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+    kept = worker_environment("torch", "home", {})
+    assert min(int(kept[name]) for name in names) >= 32 << 20
+    assert worker_environment("torch", "home", {names[0]: "65536"}) == {**kept, names[0]: "65536"}
+    assert not set(names) & worker_environment("jax", "home", {}).keys()
 
 
 def test_an_answer_of_many_parts_is_put_together(stand_in: Any) -> None:

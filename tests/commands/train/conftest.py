@@ -45,6 +45,13 @@ if job["job"] == "count":
     send(event="error", message="the stand-in does not count")
     time.sleep(60)
 folder = Path(job["folder"])
+rank = job["ranks"]["rank"] if job["ranks"] else 0
+def lose(stage):
+    # Once, at that stage, rank 1 is gone, and the others wait for it.
+    mark = folder / f".{stage}-{rank}"
+    if wish.get("lose") == stage and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), 9) if rank == 1 else time.sleep(60)
 def checkpoint(step):
     start = time.perf_counter()
     path = folder / "checkpoints" / f"step-{step:08}"
@@ -56,12 +63,21 @@ def checkpoint(step):
 told = []
 first = 0
 send(event="stage", stage="build")
+lose("build")
+if rank:
+    lose("rehearsal")
+    send(event="ended", reason="finished", step=0, diverged_at=None, peak_bytes=None, how="", model="")
+    sys.exit()
 if job["resume"]:
     newest = sorted((folder / "checkpoints").glob("step-*"))[-1]
     state = json.loads((newest / "state.json").read_text())
     first, told = state["step"], state["told"]
+if not job["resume"] and (folder / "checkpoints").exists() and any((folder / "checkpoints").iterdir()):
+    send(event="error", message="there is a run already")
+    sys.exit()
 saved = first if job["resume"] else checkpoint(0)
-send(event="machine", device="a processor", kind="cpu", threads=1, versions={"keras": "1"}, compiled=True)
+versions = wish.get("versions", {"keras": "1"})
+send(event="machine", device="a processor", kind="cpu", threads=1, versions=versions, compiled=True)
 micro = job["micro_batch"]
 sizes = dict(parameters=10, trainable=10, samples=100, tokens_per_sample=8)
 send(event="ready", setup_s=0.01, step=first, micro_batch=micro, **sizes)
@@ -69,6 +85,7 @@ for each in told:
     send(**each)
 step_s = wish.get("step", 0.002)
 if job["rehearsal"]:
+    lose("rehearsal")
     memory = dict(peak_bytes=1e6, how="resident set", checkpoint_bytes=2)
     # Told to end before a step is timed.
     while wish.get("stopped_early") and not lines and not ended and not terminated:

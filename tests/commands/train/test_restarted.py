@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from zenplan.commands.train.supervise import Supervisor
 from zenplan.commands.train.use_case import _heard
+from zenplan.commands.train.workers import Workers
 from zenplan.errors import FailureKind, ZenplanError
 from zenplan.worker.protocol import Changed, Event, Restarted
 
@@ -46,3 +48,35 @@ def test_other_events_are_heard_as_always() -> None:
     _heard(cast(Supervisor, watching), event)
     assert watching.events == [event]
     assert watching.lost == []
+
+
+@pytest.mark.parametrize("stage", ["build", "rehearsal"])
+def test_a_worker_that_is_lost_before_the_first_step_is_no_end(stage: str, trainer: Any) -> None:
+    """All begin anew, and the run is predicted all the same."""
+    code, _, err = trainer.train("--workers", "2", lose=stage)
+    assert code == 0, err
+    assert trainer.json("prediction.json")["origin"] == "rehearsed"
+    assert trainer.json("status.json")["starts"] == 2
+    assert [step for step, _ in trainer.losses()] == list(range(1, 41))
+    assert "rank 1" in (trainer.folder / "run" / "notices.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_run_that_ended_in_its_rehearsal_is_rehearsed_when_it_is_gone_on_with(trainer: Any) -> None:
+    code, _, err = trainer.train("--workers", "2", "--max-restarts", "0", lose="rehearsal")
+    assert code == 1
+    assert "--resume" in err
+    assert not (trainer.folder / "run" / "prediction.json").exists()
+    code, _, err = trainer("train", "--resume", "run")
+    assert code == 0, err
+    assert trainer.json("prediction.json")["origin"] == "rehearsed"
+    assert [step for step, _ in trainer.losses()] == list(range(1, 41))
+
+
+def test_one_that_does_not_come_is_not_waited_for_again() -> None:
+    several: Any = SimpleNamespace(job=SimpleNamespace(workers=2), ranks=None, max_restarts=3)
+    silent, killed = (ZenplanError("rank 1", kind=kind) for kind in (FailureKind.NO_COLLECTIVES, FailureKind.KILLED))
+    workers = Workers()
+    assert [workers.may_begin_again(silent, several, begun) for begun in (False, True)] == [False, True]
+    assert workers.may_begin_again(killed, several, False)
+    workers.restarts = 3
+    assert not workers.may_begin_again(killed, several, True)

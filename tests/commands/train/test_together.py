@@ -122,6 +122,9 @@ def test_matrices_are_divided_over_devices() -> None:
         ("torch", {"workers": 2, "devices": 3}, "contradict", "a device a worker"),
         ("torch", {"workers": 2, "tensor_parallel": 2}, "divides no matrices", "jax"),
         ("tensorflow", {"devices": 2, "tensor_parallel": 2}, "divides no matrices", "jax"),
+        ("tensorflow", {"devices": 2, "zero": "3"}, "ZeRO 3", "torch"),
+        ("jax", {"workers": 2, "zero": "3"}, "ZeRO 3", "torch"),
+        ("of a plugin", {"workers": 2, "zero": "3"}, "ZeRO 3", "torch"),
         ("tensorflow", {"workers": 2}, "cannot use --workers: it trains on the devices of one process", "--devices 2"),
         ("tensorflow", {"workers": 2, "devices": 2}, "cannot use --workers", "--devices 4"),
         ("of a plugin", {"workers": 2}, "of a plugin does not train on several", "jax"),
@@ -172,6 +175,7 @@ def job(**changes: Any) -> Train:
 def test_the_same_workers_do_the_same_job() -> None:
     asked = job(workers=2, devices=3, micro_batch=2)
     assert shared_anew(asked, Together(workers=2, devices=3)) == asked
+    assert shared_anew(asked, Together(workers=2, devices=3, zero=3)) == msgspec.structs.replace(asked, zero=3)
 
 
 def test_other_workers_divide_the_batch_anew() -> None:

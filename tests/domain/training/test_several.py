@@ -11,7 +11,7 @@ import pytest
 from zenplan import UsageError
 from zenplan.adapters.workers.engines import engines
 from zenplan.commands.train.together import together_of
-from zenplan.domain.training.several import ONE_DEVICE, Several
+from zenplan.domain.training.several import ONE_DEVICE, Several, undivided
 from zenplan.protocols import several_of
 
 RANKS = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "there", "MASTER_PORT": "29500"}
@@ -73,4 +73,14 @@ def test_zenplans_own_say_what_they_can() -> None:
     found = {engine.name: engine.several for engine in engines()}
     assert found["jax"].divides
     assert found["torch"].workers
+    assert [name for name, several in found.items() if several.shards] == ["torch"]
     assert not any(each.starts for each in found.values())
+
+
+def test_what_goes_by_whole_weights_is_not_divided() -> None:
+    assert undivided("adamw", None, "") is None
+    assert undivided("sgd", False, "") is None
+    for how in (("adafactor", None, ""), ("adamw", True, ""), ("adamw", None, "int8")):
+        said, hint = undivided(*how) or ("", "")
+        assert "ZeRO 3" in said
+        assert "--zero" in hint

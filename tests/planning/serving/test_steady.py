@@ -14,7 +14,6 @@ from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.serving.deployment import Deployment
 from zenplan.domain.serving.model import ServedModel
 from zenplan.errors import DataError, UsageError
-from zenplan.planning.serving.forward import answering, forward_of
 from zenplan.planning.serving.groups import groups_of
 from zenplan.planning.serving.served import served_model
 from zenplan.planning.serving.steady import Loaded, batch_at, capacity, life_s, requests_per_s, tpot_s, ttft_s
@@ -127,31 +126,3 @@ def test_early_releases_are_other_software_on_several_devices() -> None:
     assert groups_of(on, "0.5.4")["software"] != groups_of(on, "0.11.0")["software"]
     assert groups_of(on, "2023-11")["software"] != groups_of(on, "2026-01")["software"]
     assert groups_of(replace(on, tp=1), "0.5.4")["software"] == groups_of(on)["software"]
-
-
-# --- one forward pass
-
-
-def test_a_forward_pass_is_fitted_and_carried_to_another_batch() -> None:
-    forward = forward_of({1: 0.012, 8: 0.026, 64: 0.138})
-    assert (forward.fixed_s, forward.sample_s) == (pytest.approx(0.01, rel=0.01), pytest.approx(0.002, rel=0.01))
-    assert forward.pass_s(32) == pytest.approx(0.074, rel=0.01)
-    assert forward.per_s(64) == pytest.approx(64 / 0.138, rel=0.01)
-
-
-def test_a_server_of_forward_passes_keeps_up_until_it_does_not() -> None:
-    forward = forward_of({1: 0.012, 8: 0.026, 64: 0.138})
-    slow, fast = answering(forward, 10.0, 32), answering(forward, 300.0, 32)
-    assert slow is not None
-    assert fast is not None
-    assert slow.batch == 1.0
-    assert slow.utilisation == pytest.approx(0.12, rel=0.01)
-    assert fast.batch > 5.0
-    assert fast.latency_s > slow.latency_s
-    assert answering(forward, forward.per_s(32), 32) is None
-
-
-@pytest.mark.parametrize("measured", [{}, {0: 1.0}, {1: 0.0}, {1: float("nan")}])
-def test_a_pass_that_cannot_be_is_refused(measured: dict[int, float]) -> None:
-    with pytest.raises(DataError, match="forward pass"):
-        forward_of(measured)

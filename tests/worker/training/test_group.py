@@ -165,6 +165,9 @@ WEIGHTS = [np.zeros((3, 4)), np.zeros(8)]
         # An engine that accepts a layout, and does nothing.
         ((20, 20), (20, 0), {"tensor_parallel": 2}, "one has all 20 parameters"),
         ((10, 10), (20, 10), {"tensor_parallel": 2}, "one has all 20 parameters"),
+        ((12, 10), (12, 10), {"zero": 3}, ""),
+        ((20, 20), (20, 0), {"zero": 3}, "one has all 20 of them"),
+        ((12, 12), (12, 12), {"zero": 3}, "have 24 parameters together, the model has 20"),
     ],
 )
 def test_parts_that_do_not_make_up_the_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from zenplan.worker.protocol import Event, Kind, Optimizer, Ranks, Ready, Train
 # What each backend has.
 TWO = {"jax": {"workers": 2}, "torch": {"workers": 2}, "tensorflow": {"devices": 2}}
 LIMITS = Limits(time_s=300.0)
+DECODER = Kind(name="decoder", options={"layers": 1, "width": 16, "heads": 2, "length": 8})
 
 
 def trained(job: Train, backend: str) -> list[Event]:
@@ -94,3 +96,30 @@ def test_batch_normalisation_goes_by_a_replicas_part_and_that_is_said(lab: Any, 
     changes = {"steps": 2, "evaluate_every": 2, "checkpoint_every": 0}
     events = trained(job_of(lab.folder / "two", lab.images(), "convnet", **changes, **TWO[name]), name)
     assert {path.partition("/")[0] for path in ready(events).own} == {"norm0a", "norm0b"}
+
+
+def evaluations(events: Sequence[Event]) -> dict[Any, float]:
+    return {key: values["loss"] for key, values in figures(events).items()}
+
+
+@pytest.mark.slow
+def test_parts_have_the_losses_of_the_whole_and_any_number_of_workers_goes_on(lab: Any) -> None:
+    """A decoder whose gradients are clipped and added up over micro-batches. Its checkpoints are whole."""
+    data = lab.text()
+    whole = job_of(lab.folder / "one", data, "decoder", model=DECODER, micro_batch=2)
+    one = trained(whole, "torch")
+    parts = msgspec.structs.replace(whole, folder=str(lab.folder / "two"), workers=2, zero=3)
+    two = trained(parts, "torch")
+    assert list(losses(two)) == [1, 2, 3, 4, 5, 6]
+    assert losses(two) == pytest.approx(losses(one), rel=1e-6)
+    assert evaluations(two) == pytest.approx(evaluations(one), rel=1e-6)
+
+    shutil.rmtree(lab.folder / "two" / "checkpoints" / "step-00000006")
+    for name, changes in (("as before", {}), ("alone", {"workers": 1}), ("four", {"workers": 4})):
+        folder = lab.folder / name
+        shutil.copytree(lab.folder / "two", folder)
+        again = trained(msgspec.structs.replace(parts, folder=str(folder), resume=True, **changes), "torch")
+        assert ready(again).step == 3
+        after = {step: loss for step, loss in losses(again).items() if step > 3}
+        truth = losses(one) if changes else losses(two)
+        assert after == pytest.approx({step: truth[step] for step in (4, 5, 6)}, rel=1e-6 if changes else 0.0)

@@ -25,7 +25,7 @@ _BACKLOG, _LOOK_S = 2048, 1.0
 _REFERENCE: Final = 512
 
 
-class _Server(uvicorn.Server):
+class Quiet(uvicorn.Server):
     """uvicorn's, that leaves signals to whoever runs it."""
 
     @contextmanager
@@ -74,10 +74,10 @@ def serve(
     """
     # A request takes three quarters of the processor's time that it takes on Python's own loop.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(_Server(_config(app, service, drain_s, tls)), service, bound, told))
+        return runner.run(_serve(Quiet(config_of(app, service, drain_s, tls)), service, bound, told))
 
 
-async def _serve(server: _Server, service: Service, bound: socket.socket, told: Told) -> int | None:
+async def _serve(server: Quiet, service: Service, bound: socket.socket, told: Told) -> int | None:
     came = list[int]()
     loop = asyncio.get_running_loop()
 
@@ -111,7 +111,8 @@ async def _serve(server: _Server, service: Service, bound: socket.socket, told: 
     return came[0] if came and cut else None
 
 
-def _config(app: ASGIApp, service: Service, drain_s: float, tls: tuple[str, str] | None) -> uvicorn.Config:
+def config_of(app: ASGIApp, service: Service, drain_s: float, tls: tuple[str, str] | None = None) -> uvicorn.Config:
+    """That of a server for the service; arguments as of ``serve``."""
     most = service.batcher.most_waiting + 256
     return quiet_config(
         app,

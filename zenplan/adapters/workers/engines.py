@@ -13,7 +13,7 @@ from zenplan.domain.training.several import Several
 # Keras divides matrices with jax alone; with torch it takes a layout and does nothing.
 _SEVERAL: Final[Mapping[str, Several]] = {
     "jax": Several(workers=True, devices=True, divides=True),
-    "torch": Several(workers=True),
+    "torch": Several(workers=True, shards=True),
     "tensorflow": Several(devices=True),
 }
 

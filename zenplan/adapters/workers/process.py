@@ -29,7 +29,7 @@ from zenplan import units
 from zenplan.adapters.files.scratch import scratch
 from zenplan.documents import encode
 from zenplan.errors import DataError, FailureKind, InputFileError, UnknownName, UsageError, ZenplanError
-from zenplan.worker.protocol import Count, Done, Error, Event, Job, Raised, Stage, decode_event
+from zenplan.worker.protocol import Count, Done, Error, Event, Job, Machine, Raised, Stage, decode_event
 
 # --- environment
 
@@ -39,10 +39,23 @@ COUNTING: Final[Mapping[str, str]] = MappingProxyType(_NO_GPU)
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
-def worker_environment(backend: str, home: str) -> dict[str, str]:
-    """What every worker has; ``home`` is the folder that Keras keeps its settings in."""
+# PyTorch asks the C library for the memory of each tensor. By default glibc gives blocks of some hundred kilobytes back to
+# the system when they are free, and each step pays for their pages anew: thousands of page faults, some percent of a small
+# step. 32 MiB is the most that it takes for the first: mallopt(3).
+_KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+
+
+def worker_environment(backend: str, home: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What every worker has.
+
+    Args:
+        home: the folder that Keras keeps its settings in.
+        environ: the user's; what it says of the C library's memory stays.
+    """
+    kept = {name: environ.get(name, value) for name, value in _KEPT_MEMORY.items()} if backend == "torch" else {}
     # The flags of TensorFlow, absl and Python only keep the last line of stderr one that says something.
-    return {"KERAS_BACKEND": backend, "KERAS_HOME": home, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+    return {"KERAS_BACKEND": backend, "KERAS_HOME": home, **quiet, **kept}
 
 
 def measuring_environment(device: str, threads: int, environ: Mapping[str, str]) -> dict[str, str]:
@@ -126,6 +139,11 @@ def backend_of(wanted: str | None, environ: Mapping[str, str]) -> str:
             f"{missing} is not installed, and no Keras model runs without", f"pip install 'zenplan[{names[0]}]'"
         )
     return installed[0]
+
+
+def keras_backend(machine: Machine) -> str:
+    """The backend of Keras that a worker trains on, whichever engine's it is; empty of another framework."""
+    return next((name for name in BACKENDS if name in machine.versions), "") if "keras" in machine.versions else ""
 
 
 def own_worker() -> tuple[str, ...]:

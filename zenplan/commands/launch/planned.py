@@ -18,6 +18,7 @@ from zenplan.commands.launch.asked import Asked
 from zenplan.commands.layouts.document import LayoutsDocument, TriedDocument
 from zenplan.commands.layouts.document import PlanDocument as LaidOutPlan
 from zenplan.commands.shared.document import LayoutDocument, MemoryPartsDocument
+from zenplan.domain.answer.fit import PLANNED_UP_TO
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.training.stack import STACKS
 from zenplan.errors import DataError, NoFit, UsageError
@@ -26,6 +27,8 @@ _HINT: Final = "give a plan that 'zenplan estimate --save plan.json' wrote, or a
 _LAYOUTS: Final = str(LayoutsDocument.__struct_config__.tag)
 # What 'zenplan train' lays a step out with: Keras's own data and tensor parallelism.
 _KERAS: Final = STACKS["keras"]
+# The stage that divides weights, gradients and optimizer states.
+_ZERO: Final = 3
 _DEGREES: Final = {"tp": "tensor", "pp": "pipeline", "cp": "context", "ep": "expert"}
 
 
@@ -81,9 +84,22 @@ class Planned:
     layout: LayoutDocument | None = None
 
     @property
-    def tensor_parallel(self) -> dict[str, int]:
-        """The flag of a run whose matrices are divided; none of another."""
-        return {"tensor_parallel": self.layout.tp} if self.layout is not None and self.layout.tp > 1 else {}
+    def fits_whole(self) -> bool:
+        """Whether a device may hold all that ZeRO divides, as far as the plan says."""
+        return not self.whole_bytes or not self.device_bytes or self.whole_bytes <= self.device_bytes * PLANNED_UP_TO
+
+    def laid_out(self, shards: bool) -> dict[str, int]:
+        """The flags of a run that is laid out so: devices that matrices are divided over, and ZeRO 3, which holds less than
+        the other stages and takes their place where all does not fit.
+
+        Args:
+            shards: whether the engine has ZeRO 3.
+        """
+        if self.layout is None:
+            return {}
+        divided = shards and (self.layout.zero == _ZERO or (self.layout.zero > 0 and not self.fits_whole))
+        tensor = {"tensor_parallel": self.layout.tp} if self.layout.tp > 1 else {}
+        return {**tensor, "zero": _ZERO} if divided else tensor
 
 
 class _Head(msgspec.Struct):

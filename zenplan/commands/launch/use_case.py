@@ -14,17 +14,19 @@ from zenplan.commands.launch.asked import Asked
 from zenplan.commands.launch.compared import differences, early
 from zenplan.commands.launch.launched import LAUNCH, Launched
 from zenplan.commands.launch.package import Package, package_of
+from zenplan.commands.launch.places import unseen
 from zenplan.commands.launch.planned import Planned, planned
 from zenplan.commands.launch.trained import RUN, Trained, read_trained, whole_path
 from zenplan.commands.launch.written import write_files
 from zenplan.commands.shared.tables import catalogue
-from zenplan.commands.train.together import together_of
-from zenplan.domain.answer.fit import PLANNED_UP_TO
+from zenplan.commands.train.asked import OPTIMIZERS
+from zenplan.commands.train.together import Together, together_of
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.launch.job import NAME, PORT, LaunchJob
+from zenplan.domain.launch.job import NAME, PORT, LaunchJob, Submission
+from zenplan.domain.training.several import undivided
 from zenplan.errors import DataError, NoFit, UnknownName, UsageError
 from zenplan.plugins import Plugins
-from zenplan.protocols import Engine
+from zenplan.protocols import Engine, several_of
 from zenplan.units import HOUR_S
 from zenplan.version import __version__
 
@@ -53,15 +55,21 @@ def launch(asked: Asked, plugins: Plugins) -> Launched:
         raise UnknownName("system", asked.on, (each.name for each in launchers))
     plan = planned(asked)
     file = asked.train or (asked.plan if not plan.name else asked.plan.parent / RUN)
-    trained, engine = read_trained(file, plugins.engines())
+    trained, engine = read_trained(file, plugins.engines(), asked.data or "")
     sheet = catalogue(plugins).by_name(plan.accelerator) if plan.accelerator else None
     folder = asked.out or Path(f"launch-{launcher.name}")
     package = _package(asked)
     job = _job(asked, plan, trained, engine, sheet, folder, package)
     files = {**job.files, **_checked(launcher.write(job), launcher.name, job)}
     submission = launcher.submit(job)
-    compared = (*differences(plan, trained), *early(plan, job.max_duration_s / HOUR_S, job.max_usd, job.usd_per_h))
-    here = (*_there(asked, trained), *_installed(package, job, files), *_machines(asked, plan, sheet))
+    zero = _together(plan, trained, engine).zero
+    compared = (
+        *differences(plan, trained, zero),
+        *early(plan, job.max_duration_s / HOUR_S, job.max_usd, job.usd_per_h),
+    )
+    where = (*_there(asked, trained), *unseen(asked, trained, job.run_folder, folder))
+    unused = _unused(job, files, submission)
+    here = (*where, *unused, *_installed(package, job, files), *_machines(asked, plan, sheet))
     found = Launched(
         system=launcher.name,
         job=job,
@@ -94,7 +102,7 @@ def _job(
 ) -> LaunchJob:
     device = None if sheet is not None and sheet.threads is not None else sheet
     _check(plan, trained, engine)
-    _check_devices(asked, plan, trained, device)
+    _check_devices(asked, plan, trained, device, _together(plan, trained, engine).zero)
     hours = _hours(asked, plan, trained)
     usd, price, price_of = _dollars(asked, plan, trained)
     name = asked.name or _label(plan.name or trained.path.stem)
@@ -102,7 +110,7 @@ def _job(
     try:
         return LaunchJob(
             name=name,
-            command=_command(asked, plan, trained, run, hours, usd, price),
+            command=_command(asked, plan, trained, run, hours, usd, price, several_of(engine).shards),
             files={RUN: trained.text},
             nodes=plan.nodes,
             node_ranks=plan.node_ranks,
@@ -157,7 +165,14 @@ def _hours(asked: Asked, plan: Planned, trained: Trained) -> float:
 
 
 def _command(
-    asked: Asked, plan: Planned, trained: Trained, run: str, hours: float, usd: float | None, price: float | None
+    asked: Asked,
+    plan: Planned,
+    trained: Trained,
+    run: str,
+    hours: float,
+    usd: float | None,
+    price: float | None,
+    shards: bool,
 ) -> tuple[str, ...]:
     """The words that each rank is started with: flags come before the file, and limits are rounded up.
 
@@ -168,10 +183,11 @@ def _command(
         run: the folder of the run.
         hours, usd: its limits.
         price: of an hour of all machines; None where it is not known.
+        shards: as of ``Planned.laid_out``.
     """
     program = f"{asked.venv.rstrip('/')}/bin/zenplan" if asked.venv else "zenplan"
     words = [program, "train", RUN, "--out", run, "--autoresume", *trained.moved(asked.shared or "")]
-    for name, value in plan.tensor_parallel.items():
+    for name, value in plan.laid_out(shards).items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--max-hours", f"{math.ceil(hours * 1e4) / 1e4:.4f}"]
     words += ["--max-usd", f"{math.ceil(usd * 100) / 100:.2f}"] if usd is not None else []
@@ -182,9 +198,11 @@ def _command(
 
 def _check(plan: Planned, trained: Trained, engine: Engine) -> None:
     """Raise UsageError where ranks could not train it together: each of them would say the same once it is there."""
-    ranks = plan.nodes * plan.node_ranks
-    texts = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "there", **dict.fromkeys(("RANK", "LOCAL_RANK"), "0")}
-    together = together_of({**trained.together, **plan.tensor_parallel}, engine, {**texts, "MASTER_PORT": str(PORT)})
+    ranks, together = plan.nodes * plan.node_ranks, _together(plan, trained, engine)
+    optimizer = OPTIMIZERS.get(str(trained.given.get("optimizer") or "adamw"), ("", 0.0))[0]
+    compiled, quantize = trained.given.get("compiled"), str(trained.given.get("quantize") or "")
+    if together.zero and (why := undivided(optimizer, compiled, quantize)):
+        raise UsageError(*why)
     if together.devices > 1 and ranks > 1:
         raise UsageError(f"{trained.path} has devices, and each of {ranks} ranks has one", "leave devices out")
     if trained.batch is not None and trained.batch % together.replicas:
@@ -192,6 +210,14 @@ def _check(plan: Planned, trained: Trained, engine: Engine) -> None:
             f"a batch of {trained.batch} samples is no multiple of the plan's {together.replicas} replicas",
             f"another batch in {trained.path}, and in the plan",
         )
+
+
+def _together(plan: Planned, trained: Trained, engine: Engine) -> Together:
+    """Who trains it: the ranks of the plan, laid out as it says where the engine can."""
+    ranks = plan.nodes * plan.node_ranks
+    texts = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "there", **dict.fromkeys(("RANK", "LOCAL_RANK"), "0")}
+    laid_out = plan.laid_out(several_of(engine).shards)
+    return together_of({**trained.together, **laid_out}, engine, {**texts, "MASTER_PORT": str(PORT)})
 
 
 def _price(asked: Asked, plan: Planned, trained: Trained) -> tuple[float | None, str]:
@@ -243,6 +269,14 @@ def _installed(package: Package, job: LaunchJob, files: Mapping[str, str]) -> It
         yield "nothing is installed there: --package changes nothing"
 
 
+def _unused(job: LaunchJob, files: Mapping[str, str], submission: Submission) -> Iterator[str]:
+    """What was given of the system, and stands in none of its files."""
+    whole = "\n".join([*files.values(), *submission.command, *submission.notes])
+    for flag, value in (("--image", job.image), ("--volume", job.volume), ("--accelerator", job.accelerator_name)):
+        if value and value not in whole and flag not in whole:
+            yield f"{flag} {value} changes nothing there: nothing of it is in the files"
+
+
 def _there(asked: Asked, trained: Trained) -> Iterator[str]:
     """What must be there before the run begins."""
     for flag, path in trained.paths():
@@ -267,7 +301,7 @@ def _machines(asked: Asked, plan: Planned, sheet: Accelerator | None) -> Iterato
         yield f"{asked.gpus_per_node} devices a node: the usual machine of {sheet.name} has {sheet.node_devices}"
 
 
-def _check_devices(asked: Asked, plan: Planned, trained: Trained, device: Accelerator | None) -> None:
+def _check_devices(asked: Asked, plan: Planned, trained: Trained, device: Accelerator | None, zero: int) -> None:
     """Raise UsageError where devices are not named or the engine does not run on them; NoFit where they are too small."""
     if asked.gpus_per_node and not plan.accelerator and trained.given.get("device") != "cpu":
         raise UsageError(
@@ -280,11 +314,12 @@ def _check_devices(asked: Asked, plan: Planned, trained: Trained, device: Accele
         raise UsageError(f"{trained.backend} does not run on {device.name}", f"{other}; or a plugin's engine")
     if plan.layout is None or plan.layout.zero == 0 or plan.whole_bytes is None or plan.device_bytes is None:
         return
-    if plan.whole_bytes > plan.device_bytes * PLANNED_UP_TO:
+    if not zero and not plan.fits_whole:
         raise NoFit(
             f"the plan fits by ZeRO {plan.layout.zero} alone, and each device of the run holds all: "
             f"{units.size(plan.whole_bytes)} at least, of {units.size(plan.device_bytes)}",
-            "zenplan estimate --software keras plans without it; a smaller model; or --tensor-parallel, on JAX",
+            'backend = "torch" has ZeRO 3; zenplan estimate --software keras plans without it; a smaller model; or '
+            "--tensor-parallel, on JAX",
         )
 
 

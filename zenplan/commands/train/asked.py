@@ -23,6 +23,7 @@ from zenplan.commands.train.kinds import Kind, kind_of
 from zenplan.commands.train.together import ONE, WAIT_S, Together
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.operations import Operations
+from zenplan.domain.training.several import undivided
 from zenplan.errors import UnknownName, UsageError
 from zenplan.planning.watch.limits import RunLimits
 from zenplan.worker.protocol import Kind as KindOfModel
@@ -124,7 +125,7 @@ def asked_run(
         UsageError: something does not go together, or is not there.
     """
     facts = [Fact(name="machine", value=each, origin=Origin.ASSUMED) for each in how.facts]
-    name, model, kind = _model(given, request, data)
+    name, model, kind = model_of(given, request, data)
     if kind is not None and data.kind not in kind.data:
         raise UsageError(f"{name} is trained on {kind.data}, and the data are {data.kind}", f"it takes {kind.of}")
     job = _job(facts, given, request, data, how, (name, model, kind), together)
@@ -209,12 +210,22 @@ def _job(
         until_loss=given.get("until_loss"),
         patience=given.get("patience", 0),
     )
+    if together.zero and (why := undivided(job.optimizer.name, job.compiled, job.quantize)):
+        raise UsageError(*why)
     return msgspec.structs.replace(job, **together.of_job())
 
 
-def _model(
+def model_of(
     given: Mapping[str, Any], request: Mapping[str, Any], data: Prepared
 ) -> tuple[str, TrainedModel, Kind | None]:
+    """The name of the model, the model as a worker takes it, and its kind where it is a built-in one.
+
+    Args:
+        given, request, data: as of ``asked_run``.
+
+    Raises:
+        UsageError: nothing names one, or there is none of that name.
+    """
     name = given.get("model") or request.get("keras")
     if not name:
         raise UsageError(

@@ -9,8 +9,9 @@ from typing import Any, Final
 from zenplan.adapters.corpus.bpe import decoded
 from zenplan.adapters.corpus.sources import PYTHON
 from zenplan.adapters.data.tokenizer import read_tokenizer
-from zenplan.adapters.workers.process import BACKENDS, Limits, run_job
+from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.commands.train.asked import Asked
+from zenplan.commands.train.finished import backend_of_model
 from zenplan.commands.train.flags import Flags
 from zenplan.domain.measured.training_run import RunResult
 from zenplan.worker.protocol import Write, Written
@@ -51,10 +52,11 @@ def written(asked: Asked, result: RunResult) -> str:
         ZenplanError: it cannot write.
     """
     data = asked.data
-    if data.end is None or not data.tokenizer or not result.model.endswith(".keras") or asked.backend not in BACKENDS:
+    backend = backend_of_model(result.status)
+    if data.end is None or not data.tokenizer or not result.model.endswith(".keras") or not backend:
         return ""
     job = Write(what=asked.name, model=result.model, tokens=(data.end,), count=_TOKENS)
-    found = run_job(job, asked.backend, Limits())
+    found = run_job(job, backend, Limits())
     if not isinstance(found, Written):
         return ""
     tokens = found.tokens[: found.tokens.index(data.end)] if data.end in found.tokens else found.tokens

@@ -119,7 +119,7 @@ class StatusDocument(Document):
 
     id: Annotated[Name, Meta(description="Of the run.")]
     name: Annotated[Name, Meta(description="Of what is trained.")]
-    state: Annotated[str, one_of(*STATES), Meta(description="Running: a process is at it, or it was killed.")]
+    state: Annotated[str, one_of(*STATES), Meta(description="Running: a process is at it. Killed: none is any more.")]
     reason: Annotated[str, Meta(description="Why it ended, a word; empty while it runs.")]
     message: Annotated[str, Meta(description="What went wrong, for people; empty where nothing did.")]
     exit_code: Annotated[CountFromZero | None, Meta(description="Of the command; null while it runs.")]
@@ -140,6 +140,9 @@ class StatusDocument(Document):
     # Runs of before these were kept have none of them.
     workers: Annotated[Count, Meta(description="That train it together, a count.")] = 1
     devices: Annotated[Count, Meta(description="Of each worker, a count.")] = 1
+    keras_backend: Annotated[
+        str, Meta(description="Of Keras, that its model is of; empty where it is none of Keras's, or not known yet.")
+    ] = ""
 
 
 Figures = dict[str, Annotated[dict[str, Annotated[float, Meta(description="A figure.")]], Meta(description="By name.")]]

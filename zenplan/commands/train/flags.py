@@ -73,6 +73,12 @@ _ROWS: Final[Sequence[_Row]] = (
     ("workers", "COUNT", "Processes that train together, each on its share of a batch.", _whole(1e5)),
     ("devices", "COUNT", "Devices of this machine that train together.", _whole(1e3)),
     ("tensor_parallel", "COUNT", "Devices that each matrix is divided over; JAX alone.", _whole(1e3)),
+    (
+        "zero",
+        "STAGE",
+        "ZeRO stage: 3 divides weights and optimizer over workers (FSDP); PyTorch alone.",
+        _one_of("0", "3"),
+    ),
     ("max_restarts", "COUNT", "Times that workers of which one is lost begin again; 3 by default.", _STEPS),
     ("rendezvous_timeout", "TIME", "After which a worker that has not come is missing; 5min by default.", _seconds),
     ("steps", "COUNT", "Optimizer steps of the run, instead of --epochs.", _whole(1e12, "1000")),

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+import shutil
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from zenplan.adapters.run_folder.folder import FEDERATION, JOB, PREDICTION, RESULT, STATUS, is_held, take
+import msgspec
+
+from zenplan.adapters.run_folder.folder import CHECKPOINTS, FEDERATION, JOB, PREDICTION, RESULT, STATUS, is_held, take
 from zenplan.adapters.run_folder.place import known_runs
 from zenplan.commands.train.document import PredictionDocument, RunDocument, prediction_of, result_of
-from zenplan.domain.measured.training_run import FINISHED, RUNNING, RunPrediction, RunResult, RunStatus
+from zenplan.domain.measured.training_run import FINISHED, KILLED, RUNNING, RunPrediction, RunResult, RunStatus
 from zenplan.errors import DataError, InputFileError
 from zenplan.planning.watch.rehearsal import MOST_RUNS
 from zenplan.worker.protocol import Train
 
+_STEP: Final = "step-"
 # Fields of a job that a run of the same has in common with another, for what it took.
 _SAME: Final = (
     "data",
@@ -31,6 +37,7 @@ _SAME: Final = (
     "workers",
     "devices",
     "tensor_parallel",
+    "zero",
     "lora_rank",
     "quantize",
     "evaluate_batches",
@@ -57,14 +64,57 @@ def read_prediction(folder: Path) -> RunPrediction | None:
         raise DataError(f"{PREDICTION} of the run in {folder}: {error}") from error
 
 
-def standing(folder: Path) -> tuple[RunStatus, bool]:
-    """How a run stands, and whether a process is at it. One that says it runs without was killed.
+class Starting(DataError):
+    """A process is at the run, and has told nothing of it yet."""
+
+
+def standing(folder: Path, foreign: bool = False) -> tuple[RunStatus, bool | None]:
+    """How a run stands, and whether a process is at it; None where that cannot be seen from here, as not every file system
+    shows the locks of another machine. One that says it runs, and that nobody is at, was killed.
+
+    Args:
+        foreign: whether another version may have written it, which says more than is known here.
 
     Raises:
-        InputFileError, DataError: its folder does not say.
+        Starting: it has told nothing yet. InputFileError, DataError: its folder does not say.
     """
-    status = take(folder, STATUS, RunStatus)
-    return status, status.state == RUNNING and is_held(folder)
+    # Before it is read: the last word of one that ends comes before it lets go.
+    held = is_held(folder)
+    if held and not (folder / STATUS).exists():
+        raise Starting(f"the run in {folder} is starting: it has written nothing yet", "look again in a moment")
+    status = take(folder, STATUS, RunStatus, foreign)
+    if status.state != RUNNING:
+        return status, False
+    if held or is_held(folder):
+        return status, True
+    if status.host != socket.gethostname():
+        return status, None
+    return replace(status, state=KILLED), False
+
+
+def resumable(status: RunStatus, folder: Path) -> bool:
+    """Whether there is a checkpoint to go on from."""
+    return status.step < status.steps and bool(_checkpoints(folder))
+
+
+def resumed_job(job: Train, folder: Path) -> Train:
+    """The job of a run that is gone on with; from its beginning where it has no checkpoint yet, and with its rehearsal where
+    it ended in that."""
+    steps = [int(each.name.removeprefix(_STEP)) for each in _checkpoints(folder)]
+    predicted = job.rehearsal is None or (folder / PREDICTION).exists()
+    if not any(steps) and not predicted:
+        return msgspec.structs.replace(job, resume=False, folder=str(folder.absolute()))
+    return msgspec.structs.replace(job, resume=bool(steps), rehearsal=None, folder=str(folder.absolute()))
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Remove those of a run that begins anew: it has made no step."""
+    for each in _checkpoints(folder):
+        shutil.rmtree(each)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return [each for each in (folder / CHECKPOINTS).glob(f"{_STEP}*") if each.name.removeprefix(_STEP).isdecimal()]
 
 
 def finished_runs() -> Sequence[tuple[Path, RunResult]]:

@@ -11,13 +11,14 @@ from zenplan.commands.shared.output import loaded_plugins, say, warned, write
 from zenplan.commands.shared.progress import elapsed, staged
 from zenplan.commands.train.ending import store
 from zenplan.commands.train.flags import Flags
+from zenplan.commands.train.past import resumable
 from zenplan.commands.train.report import prediction_report, train_report
 from zenplan.commands.train.screen import JsonLines, shown
 from zenplan.commands.train.search.table import has_search
 from zenplan.commands.train.session import Session, finished_at, session_of
 from zenplan.commands.train.stopping import ENDS
 from zenplan.commands.train.together import ranks_of
-from zenplan.commands.train.use_case import Outcome, resumable
+from zenplan.commands.train.use_case import Outcome
 from zenplan.domain.measured.training_run import FINISHED
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.plugins import Plugins

@@ -25,12 +25,12 @@ from zenplan.commands.train.asked import Asked, asked_run, request_text
 from zenplan.commands.train.data import Prepared, prepared_data
 from zenplan.commands.train.flags import ENDPOINT, LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
 from zenplan.commands.train.known import world_of
-from zenplan.commands.train.past import read_prediction, standing
+from zenplan.commands.train.past import read_prediction, resumed_job, standing
 from zenplan.commands.train.predict import World
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.together import Together, ranks_of, shared_anew, together_of
 from zenplan.commands.train.tracking import trackers_of
-from zenplan.commands.train.use_case import Outcome, Place, dry_run, resumed_job, train
+from zenplan.commands.train.use_case import Outcome, Place, dry_run, train
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.device import Profile
 from zenplan.domain.measured.training_run import FINISHED, RunPrediction
@@ -40,7 +40,16 @@ from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Event, Train
 
 # What may be changed of a run that is gone on with.
-_OF_A_RESUMED: Final = (*LIMITS, *ENDPOINT, "tracker", "workers", "devices", "max_restarts", "rendezvous_timeout")
+_OF_A_RESUMED: Final = (
+    *LIMITS,
+    *ENDPOINT,
+    "tracker",
+    "workers",
+    "devices",
+    "zero",
+    "max_restarts",
+    "rendezvous_timeout",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +299,7 @@ def _resumed(flags: Flags, here: Here) -> Session:
 
 def _on_now(job: Train, flags: Flags, engine: Engine) -> Together:
     """Who trains a run that is gone on with: as many as before, where nothing else is said."""
-    before = {"devices": job.devices, "tensor_parallel": job.tensor_parallel}
+    before = {"devices": job.devices, "tensor_parallel": job.tensor_parallel, "zero": job.zero}
     if ranks_of(os.environ) is None:
         # A launcher says itself how many they are now.
         before["workers"] = job.workers

@@ -28,6 +28,7 @@ class Together:
     Attributes:
         workers: processes; devices: of each.
         tensor_parallel: devices that each matrix is divided over.
+        zero: ZeRO stage over the workers.
         ranks: where this process stands among those that another system has started; None where it started none.
         wait_s: after which a worker that has not come is missing.
     """
@@ -35,12 +36,14 @@ class Together:
     workers: int = 1
     devices: int = 1
     tensor_parallel: int = 1
+    zero: int = 0
     ranks: Ranks | None = None
     wait_s: float = WAIT_S
 
     def of_job(self) -> dict[str, int]:
         """As a job has it."""
-        return {"workers": self.workers, "devices": self.devices, "tensor_parallel": self.tensor_parallel}
+        found = {"workers": self.workers, "devices": self.devices, "tensor_parallel": self.tensor_parallel}
+        return {**found, "zero": self.zero}
 
     @property
     def replicas(self) -> int:
@@ -89,7 +92,8 @@ def together_of(given: Mapping[str, Any], engine: Engine, environ: Mapping[str, 
             )
         workers, devices = devices, 1
     divided = given.get("tensor_parallel") or 1
-    found = Together(workers=workers, devices=devices, tensor_parallel=divided, ranks=ranks, wait_s=wait_s)
+    zero = int(given.get("zero") or 0)
+    found = Together(workers=workers, devices=devices, tensor_parallel=divided, zero=zero, ranks=ranks, wait_s=wait_s)
     _check(found, engine)
     return found
 
@@ -98,7 +102,7 @@ def shared_anew(job: Train, together: Together) -> Train:
     """The job of a run that is gone on with on another number of workers: micro-batches as large as they were at most."""
     now = (together.workers, together.devices, together.tensor_parallel)
     if (job.workers, job.devices, job.tensor_parallel) == now:
-        return job
+        return msgspec.structs.replace(job, zero=together.zero)
     each, replicas = job.batch // together.replicas, together.replicas
     if job.batch % replicas:
         raise UsageError(
@@ -116,6 +120,11 @@ def shared_anew(job: Train, together: Together) -> Train:
 
 def _check(found: Together, engine: Engine) -> None:
     total, several = found.workers * found.devices, several_of(engine)
+    if found.zero and not several.shards:
+        raise UsageError(
+            f"{engine.name} divides neither weights nor optimizer states over workers (ZeRO {found.zero})",
+            f"leave --zero out; what does: {_who()}",
+        )
     if total == 1 and found.tensor_parallel == 1:
         return
     if (found.workers > 1 and not several.workers) or (found.devices > 1 and not several.devices):

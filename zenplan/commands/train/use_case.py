@@ -7,27 +7,28 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import CHECKPOINTS, ENDPOINT, METRICS, REQUEST, put, writing
+from zenplan.adapters.run_folder.folder import ENDPOINT, METRICS, REQUEST, STATUS, put, put_json, writing
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.orders import stop_orders
 from zenplan.adapters.run_folder.place import link, runs_folder
-from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
+from zenplan.adapters.workers.process import Limits, keras_backend, measuring_environment, run_job
 from zenplan.adapters.workers.ranks import contract, environment_of, environments_of, free_address, run_ranks
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.data import left_out
 from zenplan.commands.train.ending import came_out, keep
+from zenplan.commands.train.past import forget_checkpoints
 from zenplan.commands.train.predict import World, before_the_run, spaced, tariff_of
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.stopping import DIVERGED, ENDS, ORDERED, SIGINT, signals
@@ -40,6 +41,7 @@ from zenplan.protocols import Engine, Tracker, several_of
 from zenplan.worker.protocol import Ended, Event, Pulse, Ranks, Restarted
 
 _FAILURE: Final = "failure"
+_MOST_SAID: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +111,13 @@ def train(
             link(place.id, place.folder)
         asked = replace(asked, job=msgspec.structs.replace(asked.job, folder=str(place.folder.absolute())))
         supervisor = _begun(asked, world, place, screen, began_s)
-        supervisor.judge = judge or supervisor.judge
-        supervisor.heard = heard or supervisor.heard
+        supervisor.judge, supervisor.heard = judge or supervisor.judge, heard or supervisor.heard
         signal, ordered = stack.enter_context(signals()), stack.enter_context(stop_orders(place.folder))
         supervisor.signal = lambda: signal() or (ORDERED if ordered() else "")
         supervisor.notice = stack.enter_context(preemption())
         supervisor.gpu = stack.enter_context(_watched(asked, profile))
         stack.callback(supervisor.close)
+        stack.push(partial(_at_fault, supervisor))
         supervisor.endpoint = stack.enter_context(_endpoint(asked, place.folder, screen))
         supervisor.followers = Followers.of(trackers, tracked_run(asked, place.id, place.resumed is not None))
         ended, error = _run(supervisor, engine, lock)
@@ -184,6 +186,8 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
             old, state=RUNNING, reason="", message="", exit_code=None, pid=os.getpid(), starts=old.starts + 1
         )
         status = replace(status, workers=job.workers, devices=job.devices)
+        if not world.rehearses:
+            job = msgspec.structs.replace(job, rehearsal=None)
         if asked.usd_per_h is not None:
             status = replace(status, usd_per_h=asked.usd_per_h)
     supervisor = Supervisor(
@@ -245,9 +249,12 @@ def _worked(supervisor: Supervisor, engine: Engine, lock: int) -> Event:
     """The answer of the worker; of several on this machine, that of rank 0."""
     asked, limits = supervisor.asked, Limits(time_s=math.inf)
     job, command = msgspec.structs.replace(asked.job, ranks=asked.ranks), engine.worker()
+    if not job.resume:
+        forget_checkpoints(supervisor.folder)
     starts = several_of(engine).starts
-    if starts and job.workers > 1:
-        job = msgspec.structs.replace(job, max_restarts=asked.max_restarts - supervisor.workers.restarts)
+    if starts:
+        restarts = asked.max_restarts - supervisor.workers.restarts if job.workers > 1 else 0
+        job = msgspec.structs.replace(job, max_restarts=restarts, wait_s=asked.rendezvous_s)
     if asked.ranks is not None or job.workers == 1 or starts:
         environment = (
             measuring_environment(job.device, job.threads, os.environ)
@@ -310,6 +317,7 @@ def _over(
         message=message,
         step=done,
         checkpoint=ended.step if ended is not None else supervisor.status.checkpoint,
+        keras_backend=keras_backend(supervisor.machine) if supervisor.machine else supervisor.status.keras_backend,
     )
     if reason == DIVERGED and ended is not None:
         error = ZenplanError(
@@ -330,6 +338,25 @@ def _over(
         # What ended it first is what is said.
         error = error or other
     return Outcome(result=result, supervisor=supervisor, error=error)
+
+
+def _at_fault(
+    supervisor: Supervisor, kind: type[BaseException] | None, error: BaseException | None, _trace: object
+) -> None:
+    """Where the command itself is at fault, its folder says so: nobody else would."""
+    if supervisor.status.state != RUNNING or kind is None:
+        return
+    state, code = ENDS[SIGINT] if kind is KeyboardInterrupt else (FAILED, 1)
+    status = replace(
+        supervisor.status,
+        state=state,
+        reason=SIGINT if kind is KeyboardInterrupt else _FAILURE,
+        exit_code=code,
+        message=f"{kind.__name__}: {error}"[:_MOST_SAID],
+        updated_at=datetime.now(UTC),
+    )
+    with suppress(ZenplanError):
+        put_json(supervisor.folder, STATUS, status)
 
 
 def _end(supervisor: Supervisor, ended: Ended | None, error: ZenplanError | None) -> tuple[str, str, int, str]:
@@ -366,18 +393,3 @@ def _watched(asked: Asked, profile: Profile) -> Iterator[Callable[[], tuple[Devi
     index = gpu.index
     with watched(index) as look:
         yield lambda: (next((d for d in read_gpus()[1] if d.index == index), None), look()[1].value or "")
-
-
-def resumable(status: RunStatus, folder: Path) -> bool:
-    """Whether there is a checkpoint to go on from."""
-    return status.step < status.steps and _has_checkpoint(folder)
-
-
-def resumed_job(job: Any, folder: Path) -> Any:
-    """The job of a run that is gone on with; from its beginning where it has no checkpoint yet."""
-    resume = _has_checkpoint(folder)
-    return msgspec.structs.replace(job, resume=resume, rehearsal=None, folder=str(folder.absolute()))
-
-
-def _has_checkpoint(folder: Path) -> bool:
-    return any((folder / CHECKPOINTS).glob("step-*"))

@@ -37,10 +37,15 @@ class Workers:
         """One told of itself."""
         self.watch.heard(pulse.rank, pulse.host, pulse.done, pulse.busy_s, time.monotonic())
 
-    def may_begin_again(self, error: ZenplanError, asked: Asked) -> bool:
-        """Whether it is the loss of one of several workers of this machine that ended them, and not too often."""
+    def may_begin_again(self, error: ZenplanError, asked: Asked, begun: bool) -> bool:
+        """Whether it is the loss of one of several workers of this machine that ended them, and not too often.
+
+        Args:
+            begun: whether they have come to train. Before, one that does not come, or hangs, would not the next time.
+        """
         several = asked.job.workers > 1 and asked.ranks is None
-        return several and error.kind in _LOST and self.restarts < asked.max_restarts
+        lost = error.kind in _LOST and (begun or error.kind is not FailureKind.NO_COLLECTIVES)
+        return several and lost and self.restarts < asked.max_restarts
 
     def begin_again(self) -> None:
         """All of them."""

@@ -14,9 +14,10 @@ from zenplan.domain.range import Range
 from zenplan.domain.training.several import in_words
 from zenplan.units import HOUR_S
 
-# How a run stands. Running: a process is at it, or it was killed.
+# How a run stands. Killed: its folder says that it runs, and no process is at it any more to say otherwise.
 RUNNING, FINISHED, STOPPED, PREEMPTED, FAILED = "running", "finished", "stopped", "preempted", "failed"
-STATES: Final = (RUNNING, FINISHED, STOPPED, PREEMPTED, FAILED)
+KILLED: Final = "killed"
+STATES: Final = (RUNNING, FINISHED, STOPPED, PREEMPTED, FAILED, KILLED)
 # What a prediction is from, the closest first.
 STORED, REHEARSED, SWEPT, FITTED, UNKNOWN = "stored calibration", "rehearsed", "sweep", "fitted", "not known"
 ORIGINS: Final = (STORED, REHEARSED, SWEPT, FITTED, UNKNOWN)
@@ -215,7 +216,8 @@ class RunStatus:
         checkpoint: step of the newest checkpoint; 0 before the first.
         checkpoints: that were made, but for that of the beginning, in all starts.
         pid: of the process that writes; host: its machine.
-        backend, device: it runs on; workers: that train it together, of so many devices each.
+        backend, device: it runs on; keras_backend: of the Keras model that it trains, once that is known; empty of another
+            framework's. workers: that train it together, of so many devices each.
         started_at: of the first start; updated_at: of this text.
         starts: how often it was begun or resumed.
         spent: seconds so far, all starts.
@@ -236,6 +238,7 @@ class RunStatus:
     pid: int
     host: str = ""
     backend: str
+    keras_backend: str = ""
     device: str = "cpu"
     started_at: datetime
     updated_at: datetime

@@ -4,7 +4,8 @@
 #   bash node.sh NODES RANKS SECONDS COMMAND [ARGUMENT ...]
 #
 # NODE_RANK, MASTER_ADDR and MASTER_PORT come from whoever calls it. After SECONDS the ranks are told to end. Its exit code
-# is that of the first rank that ended badly.
+# is that of the first rank that ended badly; it goes into the file ENDED, where that is set, but for those of AGAIN, as in
+# "75 143": a second start may change them.
 set -u
 nodes=$1 ranks=$2 most_s=$3
 shift 3
@@ -43,4 +44,5 @@ while [ ${#left[@]} -gt 0 ]; do
   if [ -n "$ended_s" ] && [ $((SECONDS - ended_s)) -ge 120 ]; then kill -KILL "${left[@]}" 2>/dev/null; fi
   sleep 0.5
 done
+if [ "$code" -ne 0 ] && [ -n "${ENDED:-}" ] && [[ " ${AGAIN:-} " != *" $code "* ]]; then echo "$code" >"$ENDED"; fi
 exit "$code"

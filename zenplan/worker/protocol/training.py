@@ -293,8 +293,10 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         federated: among which clients; None for a run on all data in one place.
         workers: processes that train it together; devices: of each.
         tensor_parallel: devices that each replica's matrices are divided over.
+        zero: ZeRO stage over the workers: 3 divides weights, gradients and what the optimizer keeps; 0 nothing.
         ranks: where this worker stands among them; None of one alone.
         max_restarts: times that an engine which starts its workers itself may begin again where one is lost.
+        wait_s: after which such an engine takes a worker that has not come for missing.
     """
 
     last: ClassVar[type[Event]] = Ended
@@ -326,8 +328,10 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     workers: Whole = 1
     devices: Whole = 1
     tensor_parallel: Whole = 1
+    zero: Whole = 0
     ranks: Ranks | None = None
     max_restarts: Whole = 0
+    wait_s: float = 300.0
 
     @property
     def several(self) -> bool:

@@ -308,6 +308,11 @@ def check_shards(group: Group, job: Train, weights: Sequence[Any]) -> None:
             f"the model was to be divided over {job.tensor_parallel} devices, and one has all {total:,} parameters",
             "it has no matrix that can be divided so, or the engine does not divide it: leave out --tensor-parallel",
         )
+    if job.zero and group.size > 1 and any(each[0] >= total for each in parts):
+        raise UsageError(
+            f"ZeRO {job.zero} was to divide the weights over {group.size} workers, and one has all {total:,} of them",
+            "the engine does not divide them: leave out --zero",
+        )
 
 
 def check_same(group: Group, checksum: str, when: str) -> None:

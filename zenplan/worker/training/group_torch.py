@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
 import torch
 from torch import distributed
+from torch.distributed.tensor import DTensor
 
 from zenplan.errors import UsageError
 from zenplan.worker.protocol import Ranks, Train
@@ -61,9 +62,10 @@ class TorchGroup:
         return [unframed(each.numpy().tobytes()) for each in every]
 
     def held(self, weights: Sequence[Any]) -> tuple[int, int]:
-        """As of ``Group``: each has a copy of all."""
-        total = numbers_of(weights)
-        return total, total if self.rank == 0 else 0
+        """As of ``Group``: each has a copy of all that is not divided."""
+        parts = numbers_of([each.to_local() for each in weights if isinstance(each, DTensor)])
+        copies = numbers_of([each for each in weights if not isinstance(each, DTensor)])
+        return parts + copies, parts + (copies if self.rank == 0 else 0)
 
 
 @contextmanager
@@ -80,7 +82,8 @@ def joined(job: Train, ranks: Ranks) -> Iterator[TorchGroup]:
             "leave out --tensor-parallel, or --backend jax",
         )
     with grouped(job.device, ranks) as group:
-        yield group
+        # Where weights are put together at every layer, waiting is told from working by the processor's time alone.
+        yield replace(group, pace=Pace(by_cpu=True)) if job.zero else group
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from zenplan.errors import UsageError
 from zenplan.worker.measuring import machine
 from zenplan.worker.protocol import Events, Machine, Train
 from zenplan.worker.training.checkpoints import Variable, replacing
@@ -48,7 +49,7 @@ class KerasTrainee:
     def variables(self) -> tuple[Variable, ...]:
         """As of ``Trainee``."""
         return tuple(
-            Variable(name=name, path=str(v.path), shape=tuple(int(n) for n in v.shape), kind=str(v.dtype))
+            Variable(name=name, path=str(v.path), shape=self.parts.shape_of(v), kind=str(v.dtype))
             for name, v in self.parts.variables.items()
         )
 
@@ -87,8 +88,9 @@ def keras_trainee(job: Train, data: Prepared, events: Events, group: Group = ALO
     with group.scope():
         model = built(job, data, events)
         length = length_of(model, job, data)
-        parts = _parts(job, data, model)
-    stepper: Any = stepper_of(parts, group, job.seed)
+        divided = _divided(job, model, group)
+        parts = _parts(job, data, model, divided)
+    stepper: Any = stepper_of(parts, group, job.seed, divided)
     if group is not ALONE:
         check_shards(group, job, stepper.weights)
     return KerasTrainee(
@@ -101,9 +103,23 @@ def keras_trainee(job: Train, data: Prepared, events: Events, group: Group = ALO
     )
 
 
-def _parts(job: Train, data: Prepared, model: keras.Model) -> Parts:
+def _divided(job: Train, model: keras.Model, group: Group) -> Any:
+    """The model with its weights divided over the workers, as ``Train.zero`` asks; None where each has all of them."""
+    if not job.zero or group.size == 1:
+        return None
+    if keras.config.backend() != "torch":
+        raise UsageError(
+            f"Keras on {keras.config.backend()} does not divide optimizer states, gradients and weights over workers",
+            "leave out --zero, or --backend torch",
+        )
+    from zenplan.worker.training.steps_sharded_torch import divided
+
+    return divided(job, model)
+
+
+def _parts(job: Train, data: Prepared, model: keras.Model, divided: Any) -> Parts:
     scaled = job.precision == "fp16"
-    optimizer = made(job.optimizer, model, scaled)
+    optimizer = made(job.optimizer, model, scaled, divided and divided.trained)
     return Parts(
         model=model,
         optimizer=optimizer,
@@ -112,6 +128,7 @@ def _parts(job: Train, data: Prepared, model: keras.Model) -> Parts:
         clip_norm=job.optimizer.clip_norm,
         scaled=scaled,
         compiled=is_compiled(job, model),
+        **({"shape_of": divided.shape_of} if divided else {}),
     )
 
 
@@ -123,17 +140,22 @@ def is_compiled(job: Train, model: keras.Model) -> bool:
     return backend == "jax" or (backend == "tensorflow" and bool(keras.src.trainers.trainer.model_supports_jit(model)))
 
 
-def stepper_of(parts: Parts, group: Group = ALONE, seed: int = 0) -> Stepper:
+def stepper_of(parts: Parts, group: Group = ALONE, seed: int = 0, divided: Any = None) -> Stepper:
     """The backend's way to train these.
 
     Args:
         group: of the workers that train them together; seed: of what each of those draws.
+        divided: the model with its weights divided over them; None where each has all.
     """
     backend = keras.config.backend()
     if backend == "jax":
         from zenplan.worker.training.steps_jax import JaxStepper
 
         return JaxStepper(parts, group)
+    if divided is not None:
+        from zenplan.worker.training.steps_sharded_torch import ShardedStepper
+
+        return ShardedStepper(parts, group, seed, divided)
     if backend == "torch":
         from zenplan.worker.training.steps_torch import TorchStepper
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -23,11 +24,12 @@ _CLASSES = {
 }
 
 
-def made(wanted: Optimizer, model: keras.Model, scaled: bool) -> Any:
+def made(wanted: Optimizer, model: keras.Model, scaled: bool, trained: Sequence[Any] | None = None) -> Any:
     """The optimizer, built: its state is there before anything is restored into it.
 
     Args:
         scaled: whether the loss is scaled so that gradients do not vanish in fp16.
+        trained: variables that it changes, such as this worker's parts of them; None for the model's own.
 
     Raises:
         UsageError: a name or a figure of it is wrong.
@@ -46,12 +48,13 @@ def made(wanted: Optimizer, model: keras.Model, scaled: bool) -> Any:
     optimizer = getattr(keras.optimizers, _CLASSES[wanted.name])(**options)
     if not model.trainable_variables:
         raise UsageError(f"model {model.name} has nothing to train", "one of its layers must be trainable")
-    kept = [v for v in model.trainable_variables if len(v.shape) < 2]
+    trained = list(model.trainable_variables if trained is None else trained)
+    kept = [v for v in trained if len(v.shape) < 2]
     if wanted.weight_decay and kept:
         optimizer.exclude_from_weight_decay(var_list=kept)
     if scaled:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(model.trainable_variables)
+    optimizer.build(trained)
     return optimizer
 
 

@@ -21,6 +21,7 @@ class Parts:
         clip_norm: of the gradient over all parameters; 0 for none.
         scaled: whether the optimizer scales the loss, for fp16.
         compiled: by XLA or torch.compile.
+        shape_of: the shape of an array of the state, of which a variable may be this worker's part.
     """
 
     model: keras.Model
@@ -30,6 +31,7 @@ class Parts:
     clip_norm: float
     scaled: bool
     compiled: bool
+    shape_of: Callable[[Any], tuple[int, ...]] = lambda variable: tuple(int(n) for n in variable.shape)
 
     def call(self, x: Any, training: bool) -> Any:
         """What the model returns. A model of the user's may not ask whether it is trained."""

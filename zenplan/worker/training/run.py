@@ -427,6 +427,8 @@ def _settings(job: Train, data: Prepared) -> dict[str, str]:
     }
     if job.quantize:
         settings["quantize"] = job.quantize
+    if job.zero and job.workers > 1:
+        settings["zero"] = str(job.zero)
     return settings | ({} if job.optimizer.schedule == "constant" else {"steps": str(job.steps)})
 
 

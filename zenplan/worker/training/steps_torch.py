@@ -62,8 +62,7 @@ class TorchStepper:
         self.group.pace.released()
         loss = self._mean(loss)
         with torch.no_grad():
-            gradients = [t.grad if t.grad is not None else torch.zeros_like(t) for t in self._tensors]
-            gradients, norm = clipped(self.parts, gradients, _global_norm, self._scale())
+            gradients, norm = clipped(self.parts, self._gradients(), self._global_norm, self._scale())
             self.parts.optimizer.apply(gradients, self._trained)
         mark = None
         if self.on_gpu:
@@ -97,7 +96,7 @@ class TorchStepper:
         """As of ``Stepper``."""
         self._make_alike()
         for name, variable in self.parts.variables.items():
-            value = variable.value.detach()
+            value = self._whole(variable)
             # NumPy has no bfloat16: its bits are those of a whole number.
             value = value.view(torch.uint16) if value.dtype == torch.bfloat16 else value
             yield name, plain(value.cpu().numpy())
@@ -109,8 +108,9 @@ class TorchStepper:
         """As of ``Stepper``."""
         with torch.no_grad():
             for name, variable in self.parts.variables.items():
-                value, array = variable.value, torch.from_numpy(np.array(arrays[name]))
-                value.copy_(array.view(value.dtype) if array.dtype == torch.uint16 else array)
+                value, array = self._own_value(variable), torch.from_numpy(np.array(arrays[name]))
+                array = array.view(value.dtype) if array.dtype == torch.uint16 else array
+                value.copy_(self._own_part(variable, array))
         if _RNG in arrays:
             torch.set_rng_state(torch.from_numpy(np.array(arrays[_RNG])))
         if self.on_gpu and _RNG_GPU in arrays:
@@ -141,6 +141,23 @@ class TorchStepper:
             for each in model.losses:
                 loss = loss + keras.ops.cast(each, loss.dtype)
         return loss
+
+    def _gradients(self) -> list[Any]:
+        return [t.grad if t.grad is not None else torch.zeros_like(t) for t in self._tensors]
+
+    def _global_norm(self, gradients: list[Any]) -> Any:
+        return torch.nn.utils.get_total_norm(gradients)
+
+    # --- of a variable: what this worker has of it, and the whole
+
+    def _own_value(self, variable: Any) -> Any:
+        return variable.value
+
+    def _own_part(self, variable: Any, whole: Any) -> Any:
+        return whole
+
+    def _whole(self, variable: Any) -> Any:
+        return variable.value.detach()
 
     # --- several workers
 
@@ -218,7 +235,3 @@ def _with_trained(model: Any, tensors: Sequence[Any]) -> Any:
     module.trained = torch.nn.ParameterList(tensors)
     module.forward = lambda x, **mode: model(x, **mode)
     return module
-
-
-def _global_norm(gradients: list[Any]) -> Any:
-    return torch.nn.utils.get_total_norm(gradients)

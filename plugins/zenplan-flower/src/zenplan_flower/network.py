@@ -21,7 +21,7 @@ from zenplan_flower import wire
 from zenplan_flower.certificates import Certificates, made
 
 _HOST = "127.0.0.1"
-_START_S, _ASK_S, _LEAVE_S, _LOOK_S = 120.0, 60.0, 5.0, 0.1
+_START_S, _ASK_S, _LEAVE_S, _LOOK_S = 120.0, 300.0, 5.0, 0.1
 _APP = """
 [build-system]
 requires = ["hatchling"]
@@ -52,6 +52,17 @@ from zenplan_flower import flower_app
 
 client = flower_app.client
 server = flower_app.server
+"""
+
+# A program that Flower starts for a message has 30 s to be there, and another one is started after that. Where more clients
+# than cores start theirs at once, or the machine is busy, none is there in time, and they pile up. It cannot be set.
+_PATIENT = """
+import runpy, sys
+from flwr.supercore.corestate import in_memory_corestate, sql_corestate
+for each in (in_memory_corestate, sql_corestate):
+    each.HEARTBEAT_DEFAULT_INTERVAL = 180
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
@@ -106,7 +117,7 @@ class Network:
         """One more process of it; what it says is in the folder."""
         with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(  # noqa: S603 - Flower's own programs
-                [_program(command[0]), *command[1:]],
+                [sys.executable, "-c", _PATIENT, _program(command[0]), *command[1:]],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -114,14 +125,18 @@ class Network:
             )
 
     def _asked(self, *command: str) -> dict[str, Any]:
-        done = subprocess.run(  # noqa: S603 - Flower's own program
-            [_program("flwr"), *command, "--format", "json"],
-            env={**os.environ, **self.environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_ASK_S,
-            check=False,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - Flower's own program
+                [_program("flwr"), *command, "--format", "json"],
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_ASK_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            why = f"Flower did not answer '{command[0]}' within {_ASK_S:g} s"
+            raise ZenplanError(why, "is the machine busy?") from None
         text = done.stdout.decode(errors="replace")
         try:
             found: dict[str, Any] = json.loads(text[text.index("{") :])

@@ -27,6 +27,8 @@ _SETTINGS: Final[Mapping[str, str]] = {
 }
 # Ray makes sockets in its folder, whose names must be short: so long may that of the temporary directory be.
 _MOST_LETTERS: Final = 16
+# Who waits for workers says first that they do not come.
+_LATER_S: Final = 60.0
 # The least that Ray takes; nothing is kept in it here.
 _STORE_BYTES: Final = 100_000_000
 
@@ -38,7 +40,8 @@ def cluster(job: Train, environ: Mapping[str, str] = os.environ) -> Iterator[boo
     Raises:
         ZenplanError: there is no cluster at the address, or none can be started. UsageError: it has no GPUs for the job.
     """
-    os.environ.update(_SETTINGS)
+    # Ray would give its place in the queue up before, and ask for it anew.
+    os.environ.update({**_SETTINGS, "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(job.wait_s + _LATER_S)})
     address = environ.get(ADDRESS, "")
     if address:
         with _running(address=address):
@@ -58,6 +61,17 @@ def cluster(job: Train, environ: Mapping[str, str] = os.environ) -> Iterator[boo
         ):
             _check_gpus(job)
             yield True
+
+
+def room(job: Train) -> str:
+    """What each worker takes, and what the cluster has of it, in words. Ray is running."""
+    import ray
+
+    total, free = ray.cluster_resources(), ray.available_resources()
+    takes = {"CPU": job.threads, **({"GPU": 1} if job.device == "gpu" else {})}
+    has = " and ".join(f"{total.get(name, 0):g} {name}s, {free.get(name, 0):g} of them free" for name in takes)
+    each = " and ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in takes.items())
+    return f"each takes {each}, and the cluster has {has}"
 
 
 @contextmanager

@@ -27,11 +27,11 @@ from zenplan.worker.serving import Stdin
 from zenplan.worker.training.wishes import TERMINATED
 
 from zenplan_ray import mailbox
+from zenplan_ray.cluster import room
 from zenplan_ray.mailbox import Said
 from zenplan_ray.training import PATIENCE_S, Lost, work
 
-# After which workers that have not come are taken for missing; in which those that are done leave, or that failed.
-_WAIT_S: Final = 300.0
+# In which workers that are done leave, or that failed.
 _LEAVE_S: Final = 60.0
 _FAIL_S: Final = 15.0
 # In which a run whose parent is gone writes its checkpoint.
@@ -152,11 +152,12 @@ class Driver:
         )
 
     def _check_all_there(self) -> None:
-        missing = [str(rank) for rank in range(self.job.workers) if rank not in self.lives]
-        if missing and time.monotonic() - self._since_s > _WAIT_S:
+        job = self.job
+        missing = [str(rank) for rank in range(job.workers) if rank not in self.lives]
+        if missing and time.monotonic() - self._since_s > job.wait_s:
             raise ZenplanError(
-                f"rank {', '.join(missing)} of {self.job.workers} did not come within {_WAIT_S:,.0f} s",
-                f"each takes {self.job.threads} CPU(s) of the cluster: 'ray status' shows what is free",
+                f"rank {', '.join(missing)} of {job.workers} did not come within {job.wait_s:,.0f} s: {room(job)}",
+                "fewer --workers or --threads; --rendezvous-timeout 20min waits longer; 'ray status' shows what is free",
                 kind=FailureKind.NO_COLLECTIVES,
             )
 

@@ -16,12 +16,11 @@ from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, MODEL, RESU
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.commands.train.ending import store
 from zenplan.commands.train.flags import OPTIONS, Flags
-from zenplan.commands.train.past import read_result
+from zenplan.commands.train.past import read_result, resumable
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.search.table import Search
 from zenplan.commands.train.session import Session
 from zenplan.commands.train.stopping import ENDS, PREEMPTION, SIGINT, SIGTERM
-from zenplan.commands.train.use_case import resumable
 from zenplan.domain.measured.training_run import FAILED, FINISHED, RunPrediction, RunResult
 from zenplan.domain.range import Range
 from zenplan.errors import NoFit, UsageError, ZenplanError
