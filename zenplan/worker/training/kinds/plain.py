@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from zenplan.errors import UsageError
@@ -110,8 +111,10 @@ def _standardised(x: Any, facts: Facts, name: str) -> Any:
     """Columns of a table with a mean of 0 and a variance of 1 over the training data: steps along all of them are alike. The
     figures are the model's own, so whoever uses it gives it columns as they are."""
     mean, variance = facts.moments(name)
+    scale = 1.0 / np.sqrt(variance)
     # In full precision: of large numbers that differ little a smaller one leaves nothing.
-    return layers.Normalization(mean=mean.tolist(), variance=variance.tolist(), dtype="float32", name="standardised")(x)
+    options: dict[str, Any] = {"dtype": "float32", "name": "standardised"}
+    return layers.Rescaling(scale.tolist(), (-mean * scale).tolist(), **options)(x)
 
 
 def softmax_regression(facts: Facts) -> keras.Model:
