@@ -1,6 +1,7 @@
 """Training runs of several workers: to the losses of one, through kills of random workers, and what watching them costs.
 
-    python benchmarks/many.py [--exact] [--kills 50] [--zero] [--overhead 3] [--backend jax] [--seed 0] [--show] [--readme]
+    python benchmarks/many.py [--exact] [--kills 50] [--zero] [--memory] [--overhead 3] [--backend jax] [--seed 0]
+        [--show] [--readme]
 
 The run is a small decoder. Each layout begins with the same weights, and its losses are compared with those of one worker,
 step by step; a run that is stopped in the middle goes on with another number of workers.
@@ -338,12 +339,56 @@ def _bare(bench: Bench, task: Task) -> float:
     return statistics.mean(float(each.split()[-1]) for each in said)
 
 
+# --- what a worker holds
+
+_WIDE: Final = ("width=768", "heads=8", "layers=4", "length=32", "dropout=0.0")
+
+
+def memory(bench: Bench, task: Task, kept: Kept) -> None:
+    """Peak of a worker of a larger decoder, above what the process had before it built the model."""
+    for layout in ((2, 1, 1, 0), (2, 1, 1, 3), (4, 1, 1, 3)):
+        row = {**key(f"memory {layout_name(layout)}", "torch"), "code": 0}
+        if kept.has(**{name: row[name] for name in ("run", "size", "backend", "versions", "machine")}):
+            continue
+        folder = bench.folder(f"many-memory-{'-'.join(map(str, layout))}", "torch")
+        shutil.rmtree(folder, ignore_errors=True)
+        words = [
+            "train",
+            str(task.file),
+            "--backend",
+            "torch",
+            "--out",
+            str(folder),
+            "--data",
+            str(bench.prepared(task)),
+        ]
+        words += [
+            *layout_flags(layout),
+            "--steps",
+            "8",
+            "--warmup-steps",
+            "0",
+            "--evaluate-every",
+            "0",
+            "--checkpoint-every",
+            "0",
+        ]
+        words += ["--threads", "1", "--format", "json", *(f"--option={each}" for each in _WIDE)]
+        done = subprocess.run(
+            zenplan(words), env=bench.environment(folder.name), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise SystemExit(f"{layout_name(layout)}: {done.stderr[-500:]}")
+        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        _keep(kept, {**row, "peak_bytes": found["peak_bytes"], "parameters": found["parameters"]})
+
+
 # --- what came of it
 
 
 def report(rows: Sequence[Mapping[str, Any]]) -> str:
     """The tables of all that is kept."""
-    parts = [_exact_table(rows), _kills_table(rows), _overhead_text(rows)]
+    parts = [_exact_table(rows), _kills_table(rows), _memory_table(rows), _overhead_text(rows)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -395,6 +440,17 @@ def _killed(row: Mapping[str, Any]) -> str:
     return f"{row['backend']}, {' '.join(parts[1:-1])}" if len(parts) > 2 else str(row["backend"])
 
 
+def _memory_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    some = [row for row in rows if row["run"].startswith("memory ")]
+    if not some:
+        return ""
+    lines = ["| workers × devices | parameters | peak memory of rank 0 | bytes a parameter |", "|---|---:|---:|---:|"]
+    for row in some:
+        name, count, peak = row["run"].removeprefix("memory "), row["parameters"], row["peak_bytes"]
+        lines.append(f"| {name} | {count:,} | {peak / 1e6:,.0f} MB | {peak / count:.1f} |")
+    return "\n".join(lines)
+
+
 def _overhead_text(rows: Sequence[Mapping[str, Any]]) -> str:
     some = [row for row in rows if row["run"].startswith("overhead ")]
     if not some:
@@ -416,6 +472,7 @@ def main() -> None:
     flags.add_argument("--exact", action="store_true", help="compare layouts")
     flags.add_argument("--kills", type=int, default=0, help="over all backends")
     flags.add_argument("--zero", action="store_true", help="kills with ZeRO 3, on PyTorch")
+    flags.add_argument("--memory", action="store_true", help="what a worker on PyTorch holds, with ZeRO 3 and without")
     flags.add_argument("--overhead", type=int, default=0, help="pairs of runs")
     flags.add_argument("--seed", type=int, default=0, help="of the moments")
     flags.add_argument("--show", action="store_true", help="the tables of what is kept")
@@ -430,6 +487,8 @@ def main() -> None:
         killed = [each for each in backends if each in (_KILLED if not given.zero else ("torch",))]
         kills(bench, task, killed, given.kills, given.seed, 3 if given.zero else 0, kept)
         overhead(bench, task, given.overhead, kept)
+        if given.memory:
+            memory(bench, task, kept)
     text = report(kept.rows())
     print(text)
     if given.readme:

@@ -5,11 +5,12 @@ import signal
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from datetime import date
+from itertools import islice
 from typing import Any
 
 import pytest
 
-from tests.compiled import ENVIRONMENT
+from tests.session import ENVIRONMENT
 from zenplan.adapters.clock import VARIABLE
 from zenplan.adapters.prices.place import VARIABLE as PRICE_CACHE
 from zenplan.commands.estimate.use_case import estimate
@@ -30,6 +31,20 @@ os.environ.update(ENVIRONMENT)
 # What a shell starts in the background has Ctrl-C ignored, and so have all that it starts: commands are tested with it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each process begins with its share of the files that have slow tests, and ends with quick ones, of which another
+    takes some when it has none left: pytest-xdist gives each as many tests, in their order."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = list(dict.fromkeys(item.path for item in items if item.get_closest_marker("slow")))
+    place = {path: number % processes for number, path in enumerate(slow)}
+    shares = [[item for item in items if place.get(item.path) == number] for number in range(processes)]
+    quick = iter([item for item in items if item.path not in place])
+    for number, share in enumerate(shares):
+        count = len(items) * (number + 1) // processes - len(items) * number // processes
+        share.extend(islice(quick, max(0, count - len(share))))
+    items[:] = [item for share in shares for item in share] + list(quick)
 
 
 @pytest.fixture(scope="session")

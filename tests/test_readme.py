@@ -29,7 +29,7 @@ from unittest import mock
 import pytest
 
 import zenplan.hookspecs
-from tests.compiled import ENVIRONMENT
+from tests.session import ENVIRONMENT
 from zenplan.adapters.prices import table as price_table
 from zenplan.adapters.prices.table import PRICES, REQUIRED, read_price_csv
 from zenplan.adapters.settings.operations import parse_operations

@@ -22,7 +22,7 @@ from unittest import mock
 
 import pytest
 
-from tests.compiled import ENVIRONMENT
+from tests.session import ENVIRONMENT, once
 from zenplan.adapters.clock import VARIABLE
 
 MODULE = (sys.executable, "-m", "zenplan")
@@ -178,34 +178,42 @@ def write_texts(path: Path, count: int = 900) -> None:
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def _run(folder: Path, *argv: str) -> Path:
-    """The folder of a run that ``zenplan train`` did; skipped where no backend is installed."""
-    backend = next((b for b in ("torch", "jax", "tensorflow") if find_spec("keras") and find_spec(b)), None)
+def _run(folder: Path, first: str, *argv: str) -> None:
+    """A run that ``zenplan train`` does, in ``run`` there; skipped where no backend is installed.
+
+    Args:
+        first: the backend, or another where that one is not installed.
+    """
+    backend = next((b for b in (first, "torch", "jax", "tensorflow") if find_spec("keras") and find_spec(b)), None)
     if backend is None:
         pytest.skip("Keras and a backend are not installed")
     place = Zenplan(folder)
     line = ("train", *argv, "--backend", backend, "--threads", "1", "--out", str(folder / "run"))
     done = place(*line, cwd=folder, timeout=300)
     assert done.code == 0, done.err
-    return folder / "run"
 
 
 @pytest.fixture(scope="session")
-def rows_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rows_run() -> Path:
     """The folder of a run on ``write_rows``; tests leave it as it is."""
-    folder = tmp_path_factory.mktemp("rows-run")
-    write_rows(folder / "rows.csv")
-    data = ("--data", "rows.csv", "--label", "what", "--seed", "1")
-    return _run(
-        folder, *data, "--model", "softmax-regression", "--steps", "90", "--batch", "64", "--learning-rate", "0.05"
-    )
+
+    def make(folder: Path) -> None:
+        write_rows(folder / "rows.csv")
+        data = ("--data", "rows.csv", "--label", "what", "--seed", "1")
+        model = ("--model", "softmax-regression", "--steps", "90", "--batch", "64", "--learning-rate", "0.05")
+        _run(folder, "jax", *data, *model)
+
+    return once("rows-run", make) / "run"
 
 
 @pytest.fixture(scope="session")
-def texts_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def texts_run() -> Path:
     """The folder of a run on ``write_texts``; tests leave it as it is."""
-    folder = tmp_path_factory.mktemp("texts-run")
-    write_texts(folder / "texts.jsonl")
-    data = ("--data", "texts.jsonl", "--label", "label", "--seq-len", "24", "--vocabulary", "400")
-    model = ("--model", "text-classifier", "--option", "layers=1", "--option", "width=16", "--option", "heads=2")
-    return _run(folder, *data, *model, "--steps", "160", "--batch", "32", "--learning-rate", "5e-3")
+
+    def make(folder: Path) -> None:
+        write_texts(folder / "texts.jsonl")
+        data = ("--data", "texts.jsonl", "--label", "label", "--seq-len", "24", "--vocabulary", "400")
+        model = ("--model", "text-classifier", "--option", "layers=1", "--option", "width=16", "--option", "heads=2")
+        _run(folder, "torch", *data, *model, "--steps", "160", "--batch", "32", "--learning-rate", "5e-3")
+
+    return once("texts-run", make) / "run"

@@ -22,7 +22,9 @@ from zenplan.adapters.launchers.kubernetes import Kubernetes
 from zenplan.adapters.launchers.ray import Ray
 from zenplan.adapters.launchers.skypilot import SkyPilot
 from zenplan.adapters.launchers.slurm import Slurm
+from zenplan.adapters.tables.market import provider_class
 from zenplan.domain.launch.job import LaunchJob
+from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import DataError, UnknownName, UsageError
 from zenplan.plugins import load_plugins
 from zenplan.testing import LauncherContract, jobs
@@ -221,9 +223,19 @@ def test_a_provider_that_a_system_does_not_have_is_said() -> None:
     for launcher in (SkyPilot(), Dstack()):
         assert not any("aws" in note for note in launcher.submit(job()).notes)
         assert any("coreweave" in note for note in launcher.submit(job(provider="coreweave")).notes)
-    assert not any(
-        "coreweave" in n for n in SkyPilot().submit(job(provider="coreweave", options={"infra": "aws"})).notes
-    )
+        priced = job(provider="coreweave", price_of="as given")
+        assert not any("coreweave" in note for note in launcher.submit(priced).notes)
+
+
+def test_an_option_that_takes_another_providers_machines_is_said_and_has_no_region_of_the_plans() -> None:
+    for launcher, option in ((SkyPilot(), "infra"), (Dstack(), "backend")):
+        other, same = (job(options={option: name}) for name in ("gcp", "aws"))
+        assert any("aws" in note and "gcp" in note for note in launcher.submit(other).notes)
+        assert not any("aws" in note for note in launcher.submit(same).notes)
+        assert "us-east-1" not in "".join(launcher.write(other).values())
+    assert yaml.safe_load(Dstack().write(job(options={"backend": "aws"}))["task.dstack.yml"])["regions"] == [
+        "us-east-1"
+    ]
 
 
 def test_slurm_knows_the_options_of_sbatch() -> None:
@@ -350,11 +362,13 @@ def test_a_job_that_is_none() -> None:
             job(**changes)
 
 
-def test_names_of_accelerators_are_of_the_table() -> None:
+def test_names_of_accelerators_and_providers_are_of_the_tables() -> None:
     from zenplan.adapters.launchers.names import _names
 
     plugins = load_plugins({"ZENPLAN_PLUGINS": ""})
     known = {each.name for each in plugins.accelerators()}
     systems = {each.name for each in plugins.launchers()}
-    assert {name for _, name in _names()} <= known
-    assert {system for system, _ in _names()} <= systems
+    assert {name for _, name in _names("accelerator")} <= known
+    providers = {name for _, name in _names("provider")}
+    assert [name for name in providers if provider_class(name) is ProviderClass.UNKNOWN] == []
+    assert {system for what in ("accelerator", "provider") for system, _ in _names(what)} <= systems

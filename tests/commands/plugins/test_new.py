@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.session import once
 from zenplan.commands.plugins.new import KINDS, new, rendered
 from zenplan.errors import UsageError
 from zenplan.hookspecs import hookspec
@@ -21,6 +22,7 @@ from zenplan.version import __version__
 ROOT = Path(__file__).parents[3]
 # About a minute: runs that are killed and resumed.
 SLOW = {"engine"}
+INSTALLED = [kind for kind in KINDS if kind not in SLOW]
 
 
 def each_kind() -> list[Any]:
@@ -81,22 +83,27 @@ def test_it_is_a_whole_distribution(kind: str, tmp_path: Path) -> None:
                 ast.parse(text)
 
 
+def install(folder: Path) -> None:
+    """One of each kind, beside each other in ``site``."""
+    for kind in INSTALLED:
+        new(kind, f"my-{kind}", folder / kind)
+    pip = (sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-build-isolation")
+    done = run(*pip, "--target", str(folder / "site"), *(str(folder / kind) for kind in INSTALLED), cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SLOW])
+@pytest.mark.parametrize("kind", INSTALLED)
 def test_it_installs_and_keeps_its_contract(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("hatchling")
-    new(kind, "my-own", tmp_path / "made")
-    site = tmp_path / "site"
-    pip = (sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-build-isolation")
-    done = run(*pip, "--target", str(site), str(tmp_path / "made"), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert (site / "zenplan_my_own" / "py.typed").is_file()
+    site, name = once("installed", install) / "site", f"my-{kind}"
+    assert (site / f"zenplan_my_{kind}" / "py.typed").is_file()
     paths = os.pathsep.join((str(site), str(ROOT)))
     program = (sys.executable, "-m", "zenplan", "plugins")
-    listed = run(*program, "--strict", "--format", "json", cwd=tmp_path, PYTHONPATH=paths, ZENPLAN_PLUGINS="my-own")
+    listed = run(*program, "--strict", "--format", "json", cwd=tmp_path, PYTHONPATH=paths, ZENPLAN_PLUGINS=name)
     assert listed.returncode == 0, listed.stderr
-    assert json.loads(listed.stdout)["plugins"][0]["distribution"] == "zenplan-my-own"
-    card = run(*program, "check", "zenplan-my-own", "--format", "json", cwd=tmp_path, PYTHONPATH=paths)
+    assert json.loads(listed.stdout)["plugins"][0]["distribution"] == f"zenplan-{name}"
+    card = run(*program, "check", f"zenplan-{name}", "--format", "json", cwd=tmp_path, PYTHONPATH=paths)
     assert card.returncode == 0, card.stdout + card.stderr
     document = json.loads(card.stdout)
     assert document["passed"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.compiled import ENVIRONMENT
+from tests.session import ENVIRONMENT, once
 
 # What a test may ask of it, in the variable: a step's seconds, the step that it dies, runs out of memory or diverges at.
 VARIABLE = "STAND_IN"
@@ -260,11 +261,21 @@ def prepared(folder: Path, tokens: int = 4000) -> Path:
     return folder
 
 
+def run_in(folder: Path) -> None:
+    """A finished run ``run``."""
+    code, _, err = trainer_in(folder).train()
+    assert code == 0, err
+
+
 @pytest.fixture
 def trained(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> Trainer:
-    """It, in whose folder the test works, with a finished run ``run`` there."""
-    code, _, err = trainer.train()
-    assert code == 0, err
+    """It, in whose folder the test works, with a finished run ``run`` there: a copy of one, as if it had been done there."""
+    done = once("trained", run_in)
+    for name in ("run", "home"):
+        shutil.copytree(done / name, trainer.folder / name)
+    for name in ("run.toml", "job.json", "result.json"):
+        file = trainer.folder / "run" / name
+        file.write_text(file.read_text("utf-8").replace(str(done), str(trainer.folder)), encoding="utf-8")
     monkeypatch.chdir(trainer.folder)
     monkeypatch.setenv("HOME", str(trainer.folder / "home"))
     monkeypatch.setenv("XDG_DATA_HOME", str(trainer.folder / "home" / "data"))
@@ -272,10 +283,15 @@ def trained(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> Trainer:
     return trainer
 
 
+def trainer_in(folder: Path) -> Trainer:
+    """It, with data beside it."""
+    (folder / "worker.py").write_text(WORKER, encoding="utf-8")
+    prepared(folder / "data")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder / "home"), "COLUMNS": "80", "ZENPLAN_PLUGINS": ""}
+    return Trainer(folder, {**environ, **ENVIRONMENT})
+
+
 @pytest.fixture
 def trainer(tmp_path: Path) -> Trainer:
-    """It, with data beside it."""
-    (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")
-    prepared(tmp_path / "data")
-    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "COLUMNS": "80", "ZENPLAN_PLUGINS": ""}
-    return Trainer(tmp_path, {**environ, **ENVIRONMENT})
+    """It, in a folder of the test's own."""
+    return trainer_in(tmp_path)

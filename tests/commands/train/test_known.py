@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -135,6 +137,11 @@ def test_the_fit_predicts_where_nothing_was_measured() -> None:
     assert found.run_s is not None
     assert found.usd is not None
     assert found.memory_bytes is not None
+    job = msgspec.structs.replace(run.job, batch=32, micro_batch=4, zero=3)
+    divided = [replace(run, job=msgspec.structs.replace(job, workers=workers)) for workers in (2, 8)]
+    of_two, of_eight = (before_the_run(each, world, tariff_of(each, sheet, None)).memory_bytes or 0 for each in divided)
+    # Three eighths of the 16 bytes that a parameter has with AdamW in bf16.
+    assert of_two - of_eight == pytest.approx(3 / 8 * 16 * 1e8, rel=0.1)
     assert found.peak_flop_per_s is not None
     # By the data sheet's power, said to be assumed.
     assert "assumed" in found.price

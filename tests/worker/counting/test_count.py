@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.session import told_once
+
 HERE, BENCHMARKS = Path(__file__).parent, Path(__file__).parents[3] / "benchmarks"
 BACKENDS = [
     pytest.param(name, marks=pytest.mark.skipif(not importlib.util.find_spec(name), reason=f"{name} is missing"))
@@ -38,7 +40,12 @@ LARGE = ("ResNet50", "EfficientNetB0", "ConvNeXtTiny")
 
 
 def answer(script: Path, backend: str, *names: str, **environment: str) -> Any:
-    """What a script prints as its last line."""
+    """What a script prints as its last line, in the whole session once."""
+    told = told_once("-".join((script.stem, backend, *names)), lambda: asked(script, backend, *names, **environment))
+    return json.loads(told)
+
+
+def asked(script: Path, backend: str, *names: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, str(script), *names],
         capture_output=True,
@@ -47,7 +54,7 @@ def answer(script: Path, backend: str, *names: str, **environment: str) -> Any:
         env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()[-1]
 
 
 @cache

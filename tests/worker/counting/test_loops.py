@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.session import told_once
+
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("keras"), reason="keras is missing")
 SCRIPT = Path(__file__).parent / "looping_models.py"
 INSTALLED = [name for name in ("jax", "torch", "tensorflow") if importlib.util.find_spec(name)]
@@ -23,8 +25,7 @@ OTHERS = {"low_rank": 3, "low_rank_dense": 3, "fourier": 0, "two_inputs": 2}
 OPEN = ("open_ended", "open_ended_raw", "alone", "alone_raw", "open_for", "open_for_raw", "backend_loop", "within")
 
 
-@cache
-def counts(backend: str, *turns: str) -> dict[str, dict[str, Any]]:
+def asked(backend: str, *turns: str) -> str:
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *turns],
         capture_output=True,
@@ -33,7 +34,13 @@ def counts(backend: str, *turns: str) -> dict[str, dict[str, Any]]:
         env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()[-1]
+
+
+@cache
+def counts(backend: str, *turns: str) -> dict[str, dict[str, Any]]:
+    name = "-".join(("loops", backend, *turns))
+    found: dict[str, dict[str, Any]] = json.loads(told_once(name, lambda: asked(backend, *turns)))
     return found
 
 

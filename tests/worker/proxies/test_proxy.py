@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.session import told_once
 from zenplan import documents
 from zenplan.commands.shared import tables as inputs
 from zenplan.domain.model.proxy import proxy_note
@@ -106,8 +107,7 @@ def workload(name: str, seq_len: int | None = None) -> Workload:
     return inputs.lowered(load_plugins({}).workloads(), {"model": name, "seq_len": seq_len})
 
 
-@cache
-def answers(backend: str, what: str, *models: str) -> dict[str, Any]:
+def asked(backend: str, what: str, *models: str) -> str:
     done = subprocess.run(
         [sys.executable, str(SCRIPT), what, *models],
         capture_output=True,
@@ -116,7 +116,13 @@ def answers(backend: str, what: str, *models: str) -> dict[str, Any]:
         env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()[-1]
+
+
+@cache
+def answers(backend: str, what: str, *models: str) -> dict[str, Any]:
+    """The same models each time that it is asked for this."""
+    found: dict[str, Any] = json.loads(told_once(f"proxies-{backend}-{what}", lambda: asked(backend, what, *models)))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from zenplan.adapters.launchers.names import device_name
+from zenplan.adapters.launchers.names import device_name, provider_name, strange_provider
 from zenplan.adapters.launchers.parts import (
     NODE,
     STOP_S,
@@ -27,22 +27,6 @@ from zenplan.units import GB
 
 _FILE: Final = "task.dstack.yml"
 _FOLDER: Final = "/zenplan"
-# zenplan's providers by the names of dstack's backends (dstack 0.22.5, BackendType).
-_BACKENDS: Final[Mapping[str, str]] = {
-    "aws": "aws",
-    "azure": "azure",
-    "gcp": "gcp",
-    "lambda": "lambda",
-    "runpod": "runpod",
-    "nebius": "nebius",
-    "oci": "oci",
-    "vast-ai": "vastai",
-    "digitalocean": "digitalocean",
-    "hot-aisle": "hotaisle",
-    "verda": "verda",
-    "vultr": "vultr",
-    "crusoe": "crusoe",
-}
 _RESTARTS: Final = "begun again whenever machines were taken, until its time is over"
 # A GPU that all the time does next to nothing is taken for idle (assumed).
 _IDLE_PERCENT: Final = 2
@@ -58,9 +42,15 @@ class Dstack:
         """The task, and what it reads. Raises UsageError: no folder is shared, or the devices have no name there."""
         check_shared(job, self.name, "VOLUME")
         _check_literal(job)
+        if ":" in job.volume:
+            raise UsageError(
+                f"--volume {job.volume} is no volume of dstack's", "its name, or a folder of the machines: /mnt/data"
+            )
         options = options_of(job, self.name, ("backend", "region", "fleet"))
-        backend = options.get("backend") or _BACKENDS.get(job.provider, "")
-        region = options.get("region") or (job.region if backend else "")
+        own = provider_name(job, self.name)
+        backend = options.get("backend") or own
+        # Another backend calls its regions otherwise.
+        region = options.get("region") or (job.region if own and backend == own else "")
         parts = [*job.files, NODE, *requirements(job), *([job.package] if job.package else [])]
         deadline_s = math.ceil(job.deadline_s)
         task: dict[str, Any] = {
@@ -95,10 +85,7 @@ class Dstack:
     def submit(self, job: LaunchJob) -> Submission:
         """``dstack apply``."""
         notes = ["of dollars dstack limits an hour's price alone; zenplan train ends the run at its limit"]
-        if job.provider and not (_BACKENDS.get(job.provider) or "backend" in job.options):
-            notes.append(
-                f"dstack has no backend {job.provider}, whose price the plan has: it takes any below that price"
-            )
+        notes += strange_provider(job, self.name, job.options.get("backend", ""), "takes any below that price")
         notes += [] if job.volume else ["what the run has written is lost with its machine: --volume keeps it"]
         command = ("dstack", "apply", "--yes", "--detach", "-f", _FILE)
         return Submission(command=command, install="pip install dstack", notes=tuple(notes), restarts=_RESTARTS)

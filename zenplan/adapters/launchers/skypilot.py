@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from zenplan.adapters.launchers.names import device_name
+from zenplan.adapters.launchers.names import device_name, provider_name, strange_provider
 from zenplan.adapters.launchers.parts import (
     NODE,
     check_shared,
@@ -21,22 +22,11 @@ from zenplan.adapters.launchers.parts import (
     to_yaml,
 )
 from zenplan.domain.launch.job import IDLE_S, LaunchJob, Submission
+from zenplan.errors import UsageError
 
 _FILE: Final = "task.yaml"
-# zenplan's providers by the names of SkyPilot's clouds (sky/clouds, 0.14.1).
-_CLOUDS: Final[Mapping[str, str]] = {
-    "aws": "aws",
-    "azure": "azure",
-    "gcp": "gcp",
-    "lambda": "lambda",
-    "runpod": "runpod",
-    "nebius": "nebius",
-    "oci": "oci",
-    "vast-ai": "vast",
-    "digitalocean": "do",
-    "verda": "verda",
-}
 _RESTARTS: Final = "begun again whenever machines were taken"
+_BUCKET: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/:]+(/.*)?")
 # What 'zenplan train' ends with where its machine is taken (EX_TEMPFAIL).
 _TAKEN: Final = 75
 
@@ -84,11 +74,8 @@ class SkyPilot:
     def submit(self, job: LaunchJob) -> Submission:
         """``sky jobs launch``."""
         notes = ["SkyPilot itself limits neither dollars nor hours; zenplan train ends the run at its limits"]
-        if job.provider and not (_infra(job) or "infra" in job.options):
-            notes.append(
-                f"SkyPilot has no cloud {job.provider}, whose price the plan has: it takes the cheapest of its own, and "
-                "dollars are counted at the plan's price all the same; --option infra=CLOUD, an estimate with --provider"
-            )
+        taken = job.options.get("infra", "").partition("/")[0]
+        notes += strange_provider(job, self.name, taken, "takes the cheapest of its own")
         notes += [] if job.volume else ["what the run has written is lost with its machine: --volume keeps it"]
         command = ("sky", "jobs", "launch", "--yes", "--detach-run", "--name", job.name, _FILE)
         return Submission(
@@ -97,11 +84,13 @@ class SkyPilot:
 
 
 def _infra(job: LaunchJob) -> str:
-    cloud = _CLOUDS.get(job.provider, "")
+    cloud = provider_name(job, "skypilot")
     return f"{cloud}/{job.region}" if cloud and job.region else cloud
 
 
 def _mounts(job: LaunchJob) -> dict[str, Any]:
+    if ":" in job.volume and not _BUCKET.fullmatch(job.volume):
+        raise UsageError(f"--volume {job.volume} is no bucket", "as in: s3://NAME, gs://NAME/PATH; or a volume's name")
     if "://" in job.volume:
         return {"file_mounts": {job.shared: {"source": job.volume, "mode": "MOUNT_CACHED"}}}
     return {"volumes": {job.shared: job.volume}} if job.volume else {}

@@ -32,6 +32,9 @@ def launch(
     train: Annotated[
         Path | None, _option("--train", "What is trained; run.toml beside the plan by default.", "FILE", _RUN)
     ] = None,
+    data: Annotated[
+        Text, _option("--data", "The data, as all nodes call them; by default those of the file.", "PATH", _RUN)
+    ] = None,
     name: Annotated[Text, _option("--name", "Of the job.", "NAME", _RUN)] = None,
     run_folder: Annotated[
         Text, _option("--run-folder", "Where the run is kept, as all nodes see it.", "FOLDER", _RUN)

@@ -16,6 +16,7 @@ from zenplan.commands.launch.package import Package
 from zenplan.commands.shared.options import parsed
 from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.train.flags import parsed_train, read_train_table
+from zenplan.commands.train.kinds import kind_of
 from zenplan.commands.train.search.table import has_search
 from zenplan.errors import UnknownName, UsageError
 from zenplan.protocols import Engine
@@ -26,6 +27,8 @@ RUN: Final = "run.toml"
 _MOST_BYTES: Final = 500_000
 _JAX: Final = {"NVIDIA": "jax[cuda12]", "Google": "jax[tpu]"}
 _TOGETHER: Final = ("workers", "devices", "tensor_parallel", "zero")
+# What names a model that is no built-in kind.
+_MODEL_FILES: Final = (".keras", ".py", ".h5", ".hdf5")
 _HINT: Final = "'zenplan train init decoder run.toml' writes one; --train names another"
 
 
@@ -45,6 +48,7 @@ class Trained:
         batch: samples of a step; None for the model's own.
         max_usd, max_hours: of the file; usd_per_hour: of one machine.
         together: what it says of workers and devices, by flag.
+        data_there: the data, as nodes call them; empty where they are those of the file.
     """
 
     path: Path
@@ -56,15 +60,19 @@ class Trained:
     max_hours: float | None
     usd_per_hour: float | None
     together: Mapping[str, Any]
+    data_there: str = ""
 
     def moved(self, shared: str) -> tuple[str, ...]:
         """The flags that name its files as the nodes do: those below its folder are below ``shared``; with none, nodes see
         this machine's folders."""
-        return tuple(word for name, path in self.paths() for word in (name, self.there(path, shared)))
+        data = ("--data", self.data_there) if self.data_there else ()
+        return (*data, *(word for name, path in self.paths() for word in (name, self.there(path, shared))))
 
     def paths(self) -> Iterator[tuple[str, Path]]:
-        """Flags that name files, with what they name."""
+        """Flags that name files of this machine, with what they name."""
         for name, value in self.given.items():
+            if name == "data" and self.data_there:
+                continue
             flag = f"--{name.replace('_', '-')}"
             if isinstance(value, Path):
                 yield flag, value
@@ -102,12 +110,19 @@ class Trained:
             yield f"the code of {model} has to be importable on every node"
 
 
-def read_trained(path: Path, engines: Sequence[Engine]) -> tuple[Trained, Engine]:
+def read_trained(path: Path, engines: Sequence[Engine], data: str = "") -> tuple[Trained, Engine]:
     """The request file, and the engine that it names.
 
+    Args:
+        path: of it.
+        engines: that there are.
+        data: as ``data_there``.
+
     Raises:
-        InputFileError: it cannot be read; UsageError: it is no run, or several.
+        InputFileError: it cannot be read; UsageError: it is no run, or several, or nodes could not find the data.
     """
+    if data and not data.startswith("/"):
+        raise UsageError(f"--data {data} is no path that nodes could find", "an absolute one, as in /shared/corpus")
     text = read_text(path, f"the request file {str(path)!r}", _MOST_BYTES, _HINT)
     table = read_train_table(path)
     request = read_request(path)
@@ -128,7 +143,10 @@ def read_trained(path: Path, engines: Sequence[Engine]) -> tuple[Trained, Engine
     engine = next((each for each in engines if each.name == name), None)
     if engine is None:
         raise UnknownName("backend", str(name), (each.name for each in engines))
-    known = parsed_train({key: table[key] for key in ("max_usd", "max_hours", *_TOGETHER) if key in table})
+    known = parsed_train(table)
+    model = str(table.get("model") or request.get("keras") or "")
+    if model and ":" not in model and not model.endswith(_MODEL_FILES):
+        kind_of(model)
     found = Trained(
         path=path,
         text=text,
@@ -139,5 +157,6 @@ def read_trained(path: Path, engines: Sequence[Engine]) -> tuple[Trained, Engine
         max_hours=known.get("max_hours"),
         usd_per_hour=parsed(request).get("usd_per_h"),
         together={name: known[name] for name in _TOGETHER if name in known},
+        data_there=data,
     )
     return found, engine
