@@ -92,7 +92,6 @@ def launch(
     usd_per_hour: Number | None = None,
     shared: File | None = None,
     volume: str | None = None,
-    data: File | None = None,
     env: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
     accelerator: str | None = None,
@@ -119,7 +118,6 @@ def launch(
         max_usd, max_hours: the run ends before; None for the plan's upper end.
         usd_per_hour: of one machine with its devices; None for the plan's price.
         shared, volume: folder that all nodes see, and what is mounted there.
-        data: those trained on, as all nodes call them; None for those of the file.
         env, options: variables of every rank, and what else the system takes, by name.
         accelerator: what the system calls the devices.
         image, venv, package: a container, an environment on the nodes, or what nodes install.
