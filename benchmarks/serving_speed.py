@@ -9,17 +9,15 @@ model's worker takes of what worker and server take together.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from typing import Any
 import numpy as np
 import readme
 
+from zenplan.adapters.serving.load import Load, put_on
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.train.finished import FinishedRun, finished_run
 from zenplan.worker.protocol import Event, Score, Scored
@@ -77,7 +76,7 @@ CASES = (
 
 
 @dataclass
-class Load:
+class Loads:
     """What came of asking.
 
     Attributes:
@@ -146,46 +145,25 @@ def worker_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0])
 
 
-async def loaded(port: int, case: Case, example: Any, seconds: float, most: int) -> list[float]:
-    """Latencies of requests over connections that stay open, until the time or the count is over."""
-    value = {"sample": example} if case.samples == 1 else {"samples": [example] * case.samples}
-    body = json.dumps(value).encode()
-    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    request, found, end = head.encode() + body, list[float](), time.perf_counter() + seconds
-
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while time.perf_counter() < end and len(found) < most:
-            begin = time.perf_counter()
-            writer.write(request)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            if not answer.startswith(b"HTTP/1.1 200"):
-                raise SystemExit(answer.decode())
-            length = next(line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-            await reader.readexactly(int(length.partition(b":")[2]))
-            found.append(time.perf_counter() - begin)
-        writer.close()
-
-    await asyncio.gather(*(client() for _ in range(case.clients)))
-    return found
-
-
-def asked(port: int, pid: int, case: Case, example: Any, seconds: float, core: int) -> Load:
+def asked(port: int, pid: int, case: Case, example: Any, seconds: float, core: int) -> Loads:
     """A load from that core."""
     os.sched_setaffinity(0, {core})
-    asyncio.run(loaded(port, case, example, 1.0, 1000))
+    value = {"sample": example} if case.samples == 1 else {"samples": [example] * case.samples}
+    load = Load(port=port, path="/predict", body=json.dumps(value), clients=case.clients, seconds=seconds)
+    put_on(replace(load, seconds=1.0, most=1000))
     worker = worker_of(pid)
-    before, begin = (cpu_s(pid), cpu_s(worker)), time.perf_counter()
-    latency_s = asyncio.run(loaded(port, case, example, seconds, 100_000))
-    wall_s = time.perf_counter() - begin
-    return Load(latency_s, wall_s, cpu_s(pid) - before[0], cpu_s(worker) - before[1])
+    before = (cpu_s(pid), cpu_s(worker))
+    found = put_on(load)
+    if found.refused:
+        raise SystemExit(found.refused)
+    return Loads(found.latency_s, found.wall_s, cpu_s(pid) - before[0], cpu_s(worker) - before[1])
 
 
 def measured(cases: list[Case], folder: Path, asked_for: argparse.Namespace) -> list[str]:
     """Rows of the table, of one run: each round has a bare loop, then each way of asking."""
     run, batch = finished_run(str(folder)), cases[0].batch
     example, bare = _example(run)["sample"], list[float]()
-    loads: dict[str, list[Load]] = {case.name: [] for case in cases}
+    loads: dict[str, list[Loads]] = {case.name: [] for case in cases}
     with served(folder, batch, asked_for.cores[0]) as (port, pid):
         for _ in range(asked_for.rounds):
             bare.append(bare_s(run, batch, asked_for.cores[0], asked_for.times))
@@ -195,7 +173,7 @@ def measured(cases: list[Case], folder: Path, asked_for: argparse.Namespace) -> 
     return [row(case, loads[case.name], bare) for case in cases]
 
 
-def row(case: Case, loads: list[Load], bare: list[float]) -> str:
+def row(case: Case, loads: list[Loads], bare: list[float]) -> str:
     """Of one way; a load's share is of the bare loops before and after it."""
     rates = [len(each.latency_s) * case.samples / each.wall_s for each in loads]
     around = [(before + after) / 2 for before, after in pairwise(bare)]

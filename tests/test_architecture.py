@@ -51,6 +51,7 @@ FLOORS = {
     "api_train": 11,
     "api_trained": 11,
     "api_export": 11,
+    "api_runs": 11,
     "__init__": 12,
 }
 
@@ -90,6 +91,7 @@ ALLOWED = {
     "api_serve": GROUND | {"commands", "results", "arguments"},
     "api_train": GROUND | {"commands", "results", "arguments"},
     "api_trained": GROUND | {"commands", "results", "arguments"},
+    "api_runs": GROUND | {"commands", "results", "arguments"},
     "api_export": GROUND | {"commands", "results", "arguments"},
     # The public face: names from anywhere, imported when they are used. Nobody inside imports it.
     "__init__": NOUNS
@@ -102,6 +104,7 @@ ALLOWED = {
         "api_buy",
         "api_data",
         "api_export",
+        "api_runs",
         "api_serve",
         "api_train",
         "api_trained",
@@ -183,6 +186,7 @@ LONGER = {
     "api_train.py:train": "as api.estimate",
     "api_buy.py:buy": "as api.estimate",
     "api_data.py:prepare_data": "as api.estimate",
+    "api_runs.py:launch": "as api.estimate",
     "api_serve.py:serve_cost": "as api.estimate",
 }
 

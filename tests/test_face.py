@@ -42,6 +42,7 @@ FUNCTIONS = (
     "estimate",
     "explain",
     "export",
+    "launch",
     "layouts",
     "prepare_data",
     "prices",
@@ -50,7 +51,9 @@ FUNCTIONS = (
     "retrain_plan",
     "serve_cost",
     "serve_run_cost",
+    "stop",
     "train",
+    "watch",
 )
 ROWS = """model,params,layers,width,heads,seq_len,accelerator,devices,tokens_per_s_per_device,precision,framework
 gpt,1.3e9,24,2048,16,2048,A100-SXM4-80GB,8,13000,bf16,Megatron-LM
@@ -148,7 +151,20 @@ def test_a_function_says_what_its_arguments_are(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices", "buy", "export", "compress"]
+    "name",
+    [
+        "estimate",
+        "layouts",
+        "calibrate",
+        "backtest",
+        "accelerators",
+        "prices",
+        "buy",
+        "export",
+        "compress",
+        "watch",
+        "stop",
+    ],
 )
 def test_the_arguments_are_the_flags_of_the_command(name: str) -> None:
     _same_arguments(name, name, name)
@@ -162,6 +178,12 @@ def test_the_arguments_of_training_are_the_flags_of_the_command() -> None:
     flags = set(inspect.signature(import_module("zenplan.commands.train.command").train).parameters)
     arguments = set(inspect.signature(zenplan.train).parameters)
     assert arguments - {"request", "options", "progress"} == flags - {"what", "option", "dry_run", "demo", "output"}
+
+
+def test_the_arguments_of_launching_are_the_flags_of_the_command() -> None:
+    flags = set(inspect.signature(import_module("zenplan.commands.launch.command").launch).parameters)
+    arguments = set(inspect.signature(zenplan.launch).parameters)
+    assert arguments - {"options"} == flags - {"option", "output"}
 
 
 def _same_arguments(function: str, room_name: str, name: str) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zenplan.api_buy import buy
     from zenplan.api_data import prepare_data
     from zenplan.api_export import export
+    from zenplan.api_runs import launch, stop, watch
     from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
     from zenplan.api_trained import compress, explain, retrain_plan, serve_run_cost
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         DataCard,
         Explanation,
         Exports,
+        Launch,
         Prices,
         Profile,
         Purchase,
@@ -102,6 +104,7 @@ else:
         "zenplan.api_buy": ("buy",),
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_export": ("export",),
+        "zenplan.api_runs": ("launch", "stop", "watch"),
         "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
         "zenplan.api_trained": ("compress", "explain", "retrain_plan", "serve_run_cost"),
@@ -162,6 +165,7 @@ else:
             "DataCard",
             "Explanation",
             "Exports",
+            "Launch",
             "Prices",
             "Profile",
             "Purchase",
@@ -218,6 +222,7 @@ __all__ = [
     "InputFileError",
     "Instance",
     "Interruptions",
+    "Launch",
     "LaunchJob",
     "Launcher",
     "MatMul",
@@ -272,6 +277,7 @@ __all__ = [
     "explain",
     "export",
     "hookimpl",
+    "launch",
     "layouts",
     "prepare_data",
     "price_table",
@@ -282,6 +288,8 @@ __all__ = [
     "retrain_plan",
     "serve_cost",
     "serve_run_cost",
+    "stop",
     "today",
     "train",
+    "watch",
 ]

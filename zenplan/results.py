@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from zenplan.commands.launch import launched
 from zenplan.domain.answer import answer, backtest, purchase, retraining, run_serving, serving, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
@@ -178,6 +179,18 @@ class TrainedRun(Shown, training_run.RunResult):
         from zenplan.commands.train.report import train_report
 
         return train_report(self, self.folder)
+
+
+class Launch(Shown, launched.Launched):
+    """Files that run a plan elsewhere: ``files`` in ``folder``, the ``job``, and ``next``, the line that hands them over."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan launch`` shows it."""
+        from zenplan.commands.launch.report import launch_report
+
+        return launch_report(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

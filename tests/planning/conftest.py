@@ -56,6 +56,7 @@ PERFECT = Efficiency(
     launch_s=0.0,
     host_s=0.0,
     contention=0.0,
+    variation=0.0,
     link_hop_s=0.0,
     network_hop_s=0.0,
     interval=Interval(new=math.log(1.25), known=math.log(1.1), basis="made up"),

@@ -41,6 +41,7 @@ FIELDS = (
     "launch_s",
     "host_s",
     "contention",
+    "variation",
 )
 _SCALED = {
     "matmul_flop_per_s": "matmul",
@@ -54,7 +55,7 @@ _SCALED = {
     "link_bytes_per_s": "link",
     "network_bytes_per_s": "network",
 }
-_TAKEN = ("fill_elements", "operator_s", "launch_s", "host_s", "contention")
+_TAKEN = ("fill_elements", "operator_s", "launch_s", "host_s", "contention", "variation")
 # Of the layouts that a row can mean, those that can be the fastest under other coefficients too.
 _NEAR = 1.25
 
@@ -167,6 +168,7 @@ def at_data_sheet() -> Efficiency:
         host_s=0,
         launch_s=0,
         contention=1,
+        variation=0,
         link_hop_s=START["link_hop_s"].value,
         network_hop_s=START["network_hop_s"].value,
         source="data sheet",

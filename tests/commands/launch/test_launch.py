@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
+import zenplan
 from zenplan.version import __version__
 
 SYSTEMS = {
@@ -144,6 +145,27 @@ def test_files_are_handed_to_the_client(
     monkeypatch.setenv("FAKE", "4")
     done = called("launch", "plan.json", "--on", "slurm", "--submit")
     assert (done.code, "ended with 4" in done.err) == (1, True)
+
+
+def test_from_python_it_is_the_same(
+    plan: dict[str, Any], called: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argv = ("--out", "there", "--max-hours", "24", "--env", "A=b", "--option", "partition=gpu")
+    told = document(called, "plan.json", "--on", "slurm", *argv)
+    more: dict[str, Any] = {"env": {"A": "b"}, "options": {"partition": "gpu"}}
+    found = zenplan.launch(Path("plan.json"), on="slurm", out=Path("there"), max_hours=24, overwrite=True, **more)
+    assert found.to_dict() == told
+    assert (found.folder / "job.sh").read_text(encoding="utf-8") == found.files["job.sh"]
+    (tmp_path / "bin").mkdir()
+    client = tmp_path / "bin" / "sbatch"
+    client.write_text("#!/bin/sh\necho handed over; exit ${FAKE:-0}\n", "utf-8")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    assert zenplan.launch("plan.json", on="slurm", submit=True).folder == Path("launch-slurm")
+    monkeypatch.setenv("FAKE", "4")
+    with pytest.raises(zenplan.ZenplanError, match="ended with 4") as caught:
+        zenplan.launch("plan.json", on="slurm", submit=True)
+    assert "it said: handed over" in caught.value.hint
 
 
 def test_spot_is_a_price_and_new_starts(plan: dict[str, Any], called: Callable[..., Any]) -> None:

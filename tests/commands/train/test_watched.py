@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.commands.train.conftest import DRIVER
+from zenplan.adapters.run_folder.folder import is_held
 from zenplan.commands.train.beside import rows
 from zenplan.commands.train.past import read_result
 
@@ -118,3 +119,62 @@ def test_the_first_setting_up_is_assumed_and_says_so(trainer: Any) -> None:
     found = trainer.json("prediction.json")
     assert [fact["origin"] for fact in found["facts"] if fact["name"] == "setting up"] == ["assumed"]
     assert found["setup_s"] > found["start_s"] > 0.0
+
+
+# --- the command itself goes
+
+
+def test_a_command_at_fault_leaves_no_run_that_says_it_goes_on(trainer: Any) -> None:
+    """An exception that is none of zenplan's errors, in the middle of the run."""
+    fault = "from zenplan.commands.train import supervise\n"
+    fault += "def wrong(self, event): raise RuntimeError('a fault of the command')\n"
+    fault += "supervise.Supervisor._steps = wrong\n"
+    before, main, after = DRIVER.format(worker=str(trainer.folder / "worker.py")).partition(
+        "from zenplan.commands.main"
+    )
+    trainer.driver = before + fault + main + after
+    assert trainer.train()[0] != 0
+    status = trainer.json("status.json")
+    assert (status["state"], status["exit_code"]) == ("failed", 1)
+    assert status["message"] == "RuntimeError: a fault of the command"
+    trainer.driver = ""
+    assert "failed" in trainer("runs", "list")[1]
+    assert trainer("watch", "run", "--once")[0] == 1
+    code, _, err = trainer("train", "--resume", "run")
+    assert code == 0, err
+
+
+def test_of_a_run_that_was_killed_all_say_the_same(trainer: Any) -> None:
+    trainer.wish = {"step": 0.02}
+    process = trainer.start(*trainer.line(steps=2000))
+    trainer.wait(lambda: trainer.reached(5), process)
+    process.kill()
+    process.communicate()
+    end = time.monotonic() + 30
+    while is_held(trainer.folder / "run") and time.monotonic() < end:
+        # Its worker writes a checkpoint, and leaves.
+        time.sleep(0.05)
+    assert trainer.json("status.json")["state"] == "running"
+    listed = json.loads(trainer("runs", "list", "--format", "json")[1])["runs"][0]
+    assert (listed["status"]["state"], listed["alive"]) == ("killed", False)
+    assert json.loads(trainer("runs", "show", "run", "--format", "json")[1])["status"]["state"] == "killed"
+    for command in (("runs", "list"), ("runs", "show", "run"), ("stop", "run")):
+        assert "killed" in trainer(*command)[1]
+    for command in (("watch", "run", "--once"), ("watch", "run"), ("export", "run", "--to", "onnx")):
+        code, _, err = trainer(*command)
+        assert code != 0
+        assert "killed" in err
+
+
+def test_what_others_are_shown_is_a_second_old_at_most(trainer: Any) -> None:
+    trainer.wish = {"step": 0.01}
+    process = trainer.start(*trainer.line(steps=4000))
+    trainer.wait(lambda: trainer.reached(5), process)
+    seen = set()
+    end = time.monotonic() + 3.5
+    while time.monotonic() < end:
+        seen.add(trainer.json("live.json")["elapsed_s"])
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    assert len(seen) >= 3

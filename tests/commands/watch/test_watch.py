@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
+import zenplan
 from zenplan.adapters.notify import Notifier
 from zenplan.adapters.run_folder.folder import STOP, writing
+from zenplan.commands.train import past
 from zenplan.commands.train.screen import View, rows_of
 from zenplan.commands.watch import following, use_case
 from zenplan.commands.watch.alarming import Alarms, Sender
 from zenplan.commands.watch.following import Followed
-from zenplan.commands.watch.sources import FolderSource, Look
+from zenplan.commands.watch.sources import FolderSource
 from zenplan.errors import ZenplanError
 from zenplan.planning.watch.alarms import SILENT_S
 from zenplan.testing.server import Reply, Server
@@ -363,15 +365,64 @@ def test_one_that_does_not_hear_is_not_waited_for_for_ever(written: Any, monkeyp
     assert (written.folder / STOP).exists()
 
 
-def test_a_run_that_ends_while_it_is_looked_at_was_not_killed(written: Any) -> None:
-    class Late(FolderSource):
-        """Its process ends between the look at its status and that at its lock."""
+@pytest.mark.parametrize("how", ["ends", "begins"])
+def test_a_run_that_is_looked_at_at_the_wrong_moment_was_not_killed(
+    how: str, written: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last word is written before it lets go of its folder, and its first after it has taken hold of it."""
+    looks = iter([False, True])
 
-        def look(self) -> Look:
-            found = super().look()
+    def is_held(_: Path) -> bool:
+        if how == "ends":
             written.ended("finished", "finished", 0)
-            return found
+            return False
+        return next(looks)
 
-    run = Followed(Late(written.folder), Seen())
+    monkeypatch.setattr(past, "is_held", is_held)
+    run = Followed(FolderSource(written.folder), Seen())
     run.look()
-    assert (run.gone, run.status.state) == ("", "finished")
+    assert (run.gone, run.status.state) == ("", "finished" if how == "ends" else "running")
+
+
+def test_from_python_it_is_the_same(written: Any, called: Call) -> None:
+    with writing(written.folder, False):
+        now = zenplan.watch(written.folder, once=True)
+        assert (now.status.state, now.status.step, now.last_loss, now.folder) == ("running", 10, 2.0, written.folder)
+        assert now.to_dict()["status"]["state"] == "running"
+        assert zenplan.stop(written.folder, no_wait=True).status.state == "running"
+        assert (written.folder / STOP).exists()
+        threading.Timer(0.3, lambda: written.ended("stopped", "zenplan stop", 3)).start()
+        seen: list[float] = []
+        found = zenplan.watch(str(written.folder), progress=lambda share, line: seen.append(share))
+        assert (found.status.state, found.status.exit_code) == ("stopped", 3)
+        assert seen[0] == 0.1
+    assert zenplan.stop(written.folder).status.state == "stopped"
+    written.status()
+    assert zenplan.stop(written.folder).status.state == "killed"
+    with pytest.raises(zenplan.ZenplanError, match="was killed"):
+        zenplan.watch(written.folder)
+
+
+def test_one_that_starts_is_said_to_and_waited_for(written: Any, called: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = (written.folder / "status.json").read_text(encoding="utf-8")
+    (written.folder / "status.json").unlink()
+    with writing(written.folder, False):
+        assert "is starting" in called("watch", str(written.folder), "--once").out
+        assert json.loads(called("watch", str(written.folder), "--once", "--format", "json").out)["event"] == "starting"
+        stopped = called("stop", str(written.folder))
+        assert (stopped.code, "is starting" in stopped.err) == (1, True)
+        slept: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            written.put("status.json", status)
+            if len(slept) > 1:
+                written.ended("finished", "finished", 0)
+
+        monkeypatch.setattr(use_case.time, "sleep", sleep)
+        screen = Seen()
+        assert use_case.watch(FolderSource(written.folder), screen, Sender(None, screen)).status.state == "finished"
+        assert len(screen.texts("starting")) == 1
+    # Nobody is at it, and it has said nothing: no run.
+    (written.folder / "status.json").unlink()
+    assert called("watch", str(written.folder), "--once").code == 2

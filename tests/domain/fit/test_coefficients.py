@@ -30,6 +30,7 @@ PLAIN = {
     "host_s": 0.02,
     "loop_s": 0.002,
     "contention": 0.3,
+    "variation": 0.02,
     "link_hop_s": 5e-6,
     "network_hop_s": 15e-6,
 }

@@ -14,7 +14,7 @@ LOSSES = ("fill_elements", "operator_s", "launch_s", "host_s", "link_hop_s", "ne
 
 def efficiency(**changes: Any) -> Efficiency:
     values = {
-        **dict.fromkeys((*SHARES, "memory", "convolution", "feed", "contention"), 0.5),
+        **dict.fromkeys((*SHARES, "memory", "convolution", "feed", "contention", "variation"), 0.5),
         **dict.fromkeys(LOSSES, 1e-6),
         **changes,
     }

@@ -63,7 +63,7 @@ def test_rows_are_longer_since_compute_capability_8(make: Any, capability: str |
 
 def test_a_cluster_as_a_row(make: Any) -> None:
     shares = {"matmul": 0.5, "wide_matmul": 0.6, "attention": 0.7, "convolution": 0.8, "memory": 0.9, "link": 0.4}
-    fixed = {"network": 0.2, "operator_s": 1e-6, "launch_s": 2e-6, "host_s": 3e-6, "contention": 0.1}
+    fixed = {"network": 0.2, "operator_s": 1e-6, "launch_s": 2e-6, "host_s": 3e-6, "contention": 0.1, "variation": 0.02}
     cluster = make.cluster(efficiency={**shares, **fixed}, nodes=2)
     of = make.hardware(cluster, precision="fp8")
     assert (float(of.matmul_flop_per_s[0]), float(of.other_flop_per_s[0])) == pytest.approx(
@@ -78,6 +78,7 @@ def test_a_cluster_as_a_row(make: Any) -> None:
     assert (float(of.linked[0]), float(of.near[0]), float(of.devices[0])) == (8, 8, 16)
     assert (float(of.operator_s[0]), float(of.launch_s[0]), float(of.host_s[0])) == (1e-6, 2e-6, 3e-6)
     assert float(of.contention[0]) == 0.1
+    assert float(of.variation[0]) == 0.02
 
 
 def test_what_is_missing_is_no_limit_or_the_next_slower(make: Any) -> None:

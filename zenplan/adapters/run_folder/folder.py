@@ -159,8 +159,11 @@ def show_json(folder: Path, name: str, value: Any) -> None:
         raise cannot_write(folder / name, error) from error
 
 
-def take(folder: Path, name: str, kind: type[T]) -> T:
+def take(folder: Path, name: str, kind: type[T], foreign: bool = False) -> T:
     """The noun that a file of the folder holds.
+
+    Args:
+        foreign: whether it may hold more than is known here.
 
     Raises:
         InputFileError: there is none, or it cannot be read; DataError: it holds something else.
@@ -169,7 +172,7 @@ def take(folder: Path, name: str, kind: type[T]) -> T:
 
     what = f"{name} of the run in {folder}"
     text = read_text(folder / name, what, MOST_BYTES, "'zenplan runs list' lists runs")
-    return documents.decode(text, kind, what)
+    return documents.decode(text, kind, what, foreign=foreign)
 
 
 def cannot_write(path: Path, error: OSError) -> ZenplanError:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from zenplan.adapters.run_folder.folder import STATUS
+from zenplan.adapters.run_folder.folder import STATUS, is_held
 from zenplan.errors import UnknownName, UsageError
 
 ID: Final = re.compile(r"[a-z2-7]{8}")
@@ -63,7 +63,7 @@ def find_run(name: str) -> Path:
     if name in runs:
         return runs[name]
     path = Path(name)
-    if path.is_dir() and (path / STATUS).exists():
+    if path.is_dir() and ((path / STATUS).exists() or is_held(path)):
         return path
     found = [id for id in runs if id.startswith(name)] if len(name) >= _LEAST_LETTERS else []
     if len(found) > 1:

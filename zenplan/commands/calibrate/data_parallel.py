@@ -11,6 +11,7 @@ from statistics import median
 from typing import Final
 
 from zenplan.adapters.machine.host import read_host
+from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.adapters.workers import ranks
 from zenplan.adapters.workers.process import Limits, Tell
 from zenplan.commands.calibrate.how import How
@@ -101,6 +102,7 @@ def predicted_step(
         all_reduce=all_reduce,
         gradient_bytes=gradient_bytes,
         exposed=exposed,
+        variation=read_coefficients().all["variation"].value,
     )
     return DataParallelStep(
         workers=workers,

@@ -21,6 +21,7 @@ from zenplan.domain.measured.calibrated import Calibrated, Calibrations, KnownSp
 from zenplan.domain.measured.calibration import CPU, KINDS, ROLES, WALL, Fingerprint, Measured
 from zenplan.domain.measured.collectives import COLLECTIVES
 from zenplan.domain.measured.prediction import DataParallelStep, ScaledStep
+from zenplan.domain.range import Range
 from zenplan.planning.calibration.data_parallel import MOST_WORKERS
 
 
@@ -164,6 +165,14 @@ class ScaledDocument(Document):
     efficiency: Annotated[ShareDocument, Meta(description="Speed of a worker over that of one alone, a share.")]
 
 
+class WorkersDocument(Document):
+    """A number of workers."""
+
+    low: Annotated[Count, Meta(description="Low end.")]
+    mid: Annotated[Count, Meta(description="Middle.")]
+    high: Annotated[Count, Meta(description="High end.")]
+
+
 class TogetherDocument(Document):
     """The step of several workers."""
 
@@ -194,7 +203,14 @@ class TogetherDocument(Document):
     efficient: Annotated[Positive, Meta(description="Share of the speed of one alone that is called efficient.")]
     efficient_workers: Annotated[
         Count,
-        Meta(description=f"The most workers with that share of the speed of one alone each; at most {MOST_WORKERS}."),
+        Meta(
+            description="The most workers with that share of the speed of one alone each, at the low end of their "
+            f"efficiency: published runs scaled worse than predicted more often than better. At most {MOST_WORKERS}."
+        ),
+    ]
+    efficient_workers_range: Annotated[
+        WorkersDocument,
+        Meta(description="That number at the low end, the middle and the high end of their efficiency."),
     ]
     method: Annotated[Name, Meta(description="How it was found.")]
     doubts: Annotated[
@@ -383,9 +399,15 @@ def _together(found: DataParallelStep | None) -> TogetherDocument | UnsetType:
         all_reduce_bytes=found.gradient_bytes,
         collectives=tuple(fill(CollectiveDocument, each) for each in found.collectives),
         scaling=tuple(map(_scaled, found.scaling)),
+        efficient_workers=int(found.efficient_workers.low),
+        efficient_workers_range=_workers(found.efficient_workers),
         method=found.step.method,
         doubts=found.step.doubts,
     )
+
+
+def _workers(found: Range) -> WorkersDocument:
+    return WorkersDocument(low=int(found.low), mid=int(found.mid), high=int(found.high))
 
 
 def _scaled(found: ScaledStep) -> ScaledDocument:

@@ -31,7 +31,7 @@ def together_rows(each: Calibrated) -> list[tuple[str, str, str]]:
         (f"{each.unit} a second", span(rate, units.count), f"{found.workers} workers, {found.batch:,} samples each"),
         ("all-reduce", units.duration(found.reduce_s), reduced),
         *_speed_ups(found, each),
-        ("efficient workers", _efficient(found), f"the most with {share} of the speed of one alone each"),
+        ("efficient workers", *_efficient(found, share)),
     ]
 
 
@@ -50,8 +50,11 @@ def _speed_ups(found: DataParallelStep, each: Calibrated) -> list[tuple[str, str
     return rows
 
 
-def _efficient(found: DataParallelStep) -> str:
-    return f"{found.efficient_workers:,}" + (" or more" if found.efficient_workers == MOST_WORKERS else "")
+def _efficient(found: DataParallelStep, share: str) -> tuple[str, str]:
+    """The number at the low end: published runs scaled worse than predicted more often than better."""
+    low, mid, high = (f"{int(n):,}" + (" or more" if n == MOST_WORKERS else "") for n in found.efficient_workers.ends)
+    most = f"the most with {share} of the speed of one alone each, at the low end of their efficiency"
+    return low, f"{most}; {mid} in the middle, {high} at the high end"
 
 
 def together_tables(each: Calibrated) -> tuple[Table, ...]:

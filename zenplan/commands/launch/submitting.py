@@ -6,17 +6,19 @@ import shlex
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 from zenplan.commands.launch.launched import Launched
 from zenplan.errors import ZenplanError
 
 
-def hand_over(found: Launched, quiet: bool) -> None:
-    """Run the system's client in the folder, and say so.
+def hand_over(found: Launched, quiet: bool, silent: bool = False) -> None:
+    """Run the system's client in the folder.
 
     Args:
         found: what was written.
         quiet: what it prints goes to stderr.
+        silent: nothing is printed.
 
     Raises:
         ZenplanError: it is not installed, or ended badly; the files stay.
@@ -25,14 +27,17 @@ def hand_over(found: Launched, quiet: bool) -> None:
     client = shutil.which(command[0])
     if client is None:
         raise ZenplanError(f"{command[0]} is not on the PATH; the files are in {found.folder}", hint)
-    sys.stderr.write(f"running: {found.next}\n")
-    sys.stdout.flush()
+    streams: dict[str, Any] = {"stdout": sys.stderr if quiet else None}
+    if silent:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    else:
+        sys.stderr.write(f"running: {found.next}\n")
+        sys.stdout.flush()
     # The client of the system, without a shell: its words are ours.
-    done = subprocess.run(  # noqa: S603
-        [client, *command[1:]], cwd=found.folder, stdout=sys.stderr if quiet else None, check=False
-    )
+    done = subprocess.run([client, *command[1:]], cwd=found.folder, check=False, **streams)  # noqa: S603
     if done.returncode:
+        last = (done.stdout or "").strip().rpartition("\n")[2]
         raise ZenplanError(
             f"{shlex.join(command)} ended with {done.returncode}; the files are in {found.folder}",
-            f"what it said is above; its client: {hint}",
+            f"{f'it said: {last}' if last else 'what it said is above'}; its client: {hint}",
         )

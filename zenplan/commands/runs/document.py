@@ -31,7 +31,9 @@ class RunEntryDocument(Document):
 
     status: Annotated[StatusDocument, Meta(description="How it stands.")]
     folder: Annotated[Name, Meta(description="That it is in.")]
-    alive: Annotated[bool, Meta(description="Whether a process is at it.")]
+    alive: Annotated[
+        bool | None, Meta(description="Whether a process is at it; null where that is not seen from here.")
+    ]
     parts: Annotated[tuple[BesideDocument, ...], Meta(description="Predicted beside actual, by part.")]
     metrics: Annotated[Figures, Meta(description="Of the last evaluation of each part.")]
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from zenplan import units
 from zenplan.commands.runs.use_case import Entry
+from zenplan.commands.shared.shorten import shortened
 from zenplan.commands.train.beside import Row, rows
 from zenplan.commands.train.report import run_record
-from zenplan.domain.measured.training_run import RUNNING, RunStatus
+from zenplan.domain.measured.training_run import RunStatus
 from zenplan.domain.report import Column, Report, Table
+
+# Letters of a name in the list.
+_NAME: Final = 20
+_WHOLE_NAMES: Final = "…: 'zenplan runs show RUN' has the whole name"
 
 
 def runs_report(found: Sequence[Entry], left_out: Sequence[str]) -> Report:
@@ -18,7 +23,6 @@ def runs_report(found: Sequence[Entry], left_out: Sequence[str]) -> Report:
     columns = (
         Column(name="run", whole=True),
         Column(name="model"),
-        Column(name="on"),
         Column(name="state"),
         Column(name="step", numeric=True),
         Column(name="predicted", numeric=True, optional=True),
@@ -26,24 +30,33 @@ def runs_report(found: Sequence[Entry], left_out: Sequence[str]) -> Report:
         Column(name="dollars", numeric=True, optional=True),
         Column(name="loss", numeric=True),
     )
+    names = shortened([each.result.status.name for each in found], _NAME)
+    rows = tuple(_row(each, name) for each, name in zip(found, names, strict=True))
+    short = any(row[1].partition("\n")[0] != each.result.status.name for row, each in zip(rows, found, strict=True))
     return Report(
         make_document=lambda: _document(found, left_out),
         make_records=lambda: [run_record(each.result) for each in found],
         verdict="" if found else "There is no run yet: 'zenplan train --demo' makes one.",
-        tables=(Table(columns=columns, rows=tuple(map(_row, found))),) if found else (),
-        notes=tuple(left_out),
+        tables=(Table(columns=columns, rows=rows, caption=_WHOLE_NAMES if short else ""),) if found else (),
+        notes=(*left_out, *_unseen(found)),
     )
 
 
-def _row(found: Entry) -> tuple[str, ...]:
+def _unseen(found: Sequence[Entry]) -> list[str]:
+    """Runs that say they go on, on other machines."""
+    others = [each.result.status for each in found if each.alive is None]
+    why = "is not seen from here: {} writes, if it still does"
+    return [f"run {each.id} {why.format(each.host or 'another machine')}" for each in others]
+
+
+def _row(found: Entry, name: str) -> tuple[str, ...]:
     status, known = found.result.status, found.result.prediction
     loss = found.result.metrics.get("validation", {}).get("loss", found.result.last_loss)
     return (
         status.id,
-        status.name,
-        ", ".join(filter(None, (status.backend, status.together))),
+        f"{name}\non {', '.join(filter(None, (status.backend, status.together)))}",
         state_of(found),
-        f"{status.step:,} of {status.steps:,}",
+        f"{status.step:,}\nof {status.steps:,}",
         units.duration(known.run_s.mid) if known and known.run_s else "–",
         units.duration(status.spent.total_s),
         "–" if status.usd is None else units.usd(status.usd),
@@ -56,10 +69,8 @@ def _on(status: RunStatus) -> str:
 
 
 def state_of(found: Entry) -> str:
-    """How it stands, for people: one that says it runs, and whose process is gone, was killed."""
+    """How it stands, for people."""
     status = found.result.status
-    if status.state == RUNNING:
-        return RUNNING if found.alive else "killed"
     return f"{status.state}: {status.reason}" if status.reason not in ("", status.state) else status.state
 
 

@@ -21,12 +21,12 @@ class Entry:
 
     Attributes:
         result: of one that is not over, what is known of it.
-        alive: whether a process is at it.
+        alive: whether a process is at it; None where that cannot be seen from here.
     """
 
     folder: Path
     result: RunResult
-    alive: bool
+    alive: bool | None
 
 
 def entry(name: str) -> Entry:

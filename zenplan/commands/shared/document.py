@@ -111,6 +111,7 @@ class StepPartsDocument(Document):
     context_s: Annotated[NotNegative, Meta(description="Exposed context-parallel communication, in seconds.")]
     bubble_s: Annotated[NotNegative, Meta(description="Pipeline stages that wait, in seconds.")]
     optimizer_s: Annotated[NotNegative, Meta(description="The optimizer's update, in seconds.")]
+    straggler_s: Annotated[NotNegative, Meta(description="All wait for the slowest device, in seconds.")]
 
 
 FIT_DESCRIPTION = (

@@ -45,10 +45,10 @@ def stop(source: Source, wait: bool, tell: Callable[[str, float], None]) -> Stop
     run = Followed(source, Unseen())
     run.look()
     status = run.status
-    if status.state != RUNNING:
-        return Stopped(status=status, text=(f"nothing to stop: {said(status)}", *_go_on(status)))
     if why := run.gone:
         return Stopped(status=status, text=(why, *_go_on(status)))
+    if status.state != RUNNING:
+        return Stopped(status=status, text=(f"nothing to stop: {said(status)}", *_go_on(status)))
     source.stop()
     if not wait:
         follow = f"run {status.id} is told to end with a checkpoint; 'zenplan watch {source.name}' follows it"

@@ -119,7 +119,7 @@ class StatusDocument(Document):
 
     id: Annotated[Name, Meta(description="Of the run.")]
     name: Annotated[Name, Meta(description="Of what is trained.")]
-    state: Annotated[str, one_of(*STATES), Meta(description="Running: a process is at it, or it was killed.")]
+    state: Annotated[str, one_of(*STATES), Meta(description="Running: a process is at it. Killed: none is any more.")]
     reason: Annotated[str, Meta(description="Why it ended, a word; empty while it runs.")]
     message: Annotated[str, Meta(description="What went wrong, for people; empty where nothing did.")]
     exit_code: Annotated[CountFromZero | None, Meta(description="Of the command; null while it runs.")]

@@ -9,7 +9,7 @@ from zenplan.adapters.run_folder.folder import JOB, MODEL, take
 from zenplan.adapters.run_folder.place import find_run
 from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.train.past import read_result, standing
-from zenplan.domain.measured.training_run import FINISHED, RunResult, RunStatus
+from zenplan.domain.measured.training_run import FINISHED, RUNNING, RunResult, RunStatus
 from zenplan.errors import InputFileError, UsageError
 from zenplan.worker.protocol import Train, Trained
 
@@ -47,10 +47,13 @@ def finished_run(name: str) -> FinishedRun:
         InputFileError, DataError: its files are gone, or of another version.
     """
     folder = find_run(name).resolve()
-    status, alive = standing(folder)
+    status, _ = standing(folder)
     if status.state != FINISHED:
-        stands = "still runs" if alive else f"is not finished: step {status.step} of {status.steps}"
-        hint = "wait for its end" if alive else f"go on with it: zenplan train --resume {status.id}"
+        runs = status.state == RUNNING
+        stands = (
+            "still runs" if runs else f"is not finished, but {status.state}: step {status.step:,} of {status.steps:,}"
+        )
+        hint = "wait for its end" if runs else f"go on with it: zenplan train --resume {status.id}"
         raise UsageError(f"run {status.id} {stands}", hint)
     backend = backend_of_model(status)
     if not backend:

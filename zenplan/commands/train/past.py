@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import shutil
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -15,7 +17,7 @@ import msgspec
 from zenplan.adapters.run_folder.folder import CHECKPOINTS, FEDERATION, JOB, PREDICTION, RESULT, STATUS, is_held, take
 from zenplan.adapters.run_folder.place import known_runs
 from zenplan.commands.train.document import PredictionDocument, RunDocument, prediction_of, result_of
-from zenplan.domain.measured.training_run import FINISHED, RUNNING, RunPrediction, RunResult, RunStatus
+from zenplan.domain.measured.training_run import FINISHED, KILLED, RUNNING, RunPrediction, RunResult, RunStatus
 from zenplan.errors import DataError, InputFileError
 from zenplan.planning.watch.rehearsal import MOST_RUNS
 from zenplan.worker.protocol import Train
@@ -62,14 +64,32 @@ def read_prediction(folder: Path) -> RunPrediction | None:
         raise DataError(f"{PREDICTION} of the run in {folder}: {error}") from error
 
 
-def standing(folder: Path) -> tuple[RunStatus, bool]:
-    """How a run stands, and whether a process is at it. One that says it runs without was killed.
+class Starting(DataError):
+    """A process is at the run, and has told nothing of it yet."""
+
+
+def standing(folder: Path, foreign: bool = False) -> tuple[RunStatus, bool | None]:
+    """How a run stands, and whether a process is at it; None where that cannot be seen from here, as not every file system
+    shows the locks of another machine. One that says it runs, and that nobody is at, was killed.
+
+    Args:
+        foreign: whether another version may have written it, which says more than is known here.
 
     Raises:
-        InputFileError, DataError: its folder does not say.
+        Starting: it has told nothing yet. InputFileError, DataError: its folder does not say.
     """
-    status = take(folder, STATUS, RunStatus)
-    return status, status.state == RUNNING and is_held(folder)
+    # Before it is read: the last word of one that ends comes before it lets go.
+    held = is_held(folder)
+    if held and not (folder / STATUS).exists():
+        raise Starting(f"the run in {folder} is starting: it has written nothing yet", "look again in a moment")
+    status = take(folder, STATUS, RunStatus, foreign)
+    if status.state != RUNNING:
+        return status, False
+    if held or is_held(folder):
+        return status, True
+    if status.host != socket.gethostname():
+        return status, None
+    return replace(status, state=KILLED), False
 
 
 def resumable(status: RunStatus, folder: Path) -> bool:

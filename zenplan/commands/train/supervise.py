@@ -48,7 +48,7 @@ from zenplan.planning.watch.limits import must_stop
 from zenplan.planning.watch.progress import BESIDE_SPREAD, Left, time_left
 from zenplan.worker.protocol import Changed, Checkpointed, Event, Machine, Metric, Pulse, Ready, Rehearsed, Steps, Stop
 
-_STATUS_EVERY_S, _LOOK_EVERY_S, _DRIFT_EVERY_S, _VIEW_EVERY_S, _LEFT_EVERY_S = 5.0, 2.0, 5.0, 0.25, 1.0
+_EVERY_S: Final = {"status": 5.0, "live": 1.0, "gpu": 2.0, "power": 2.0, "drift": 5.0, "view": 0.25, "left": 1.0}
 # Steps that the speed is told by.
 _MOST_STEPS: Final = 1000
 
@@ -163,9 +163,9 @@ class Supervisor:
 
     def _open_metrics(self, step: int) -> None:
         """Those of later steps are left out: they are done again."""
+        path = self.folder / METRICS
         if self._metrics is not None:
             self._metrics.close()
-        path = self.folder / METRICS
         self._written = cut_after(path, step)
         self._known = {(line["step"], line["part"]) for line in read_lines(path) if "part" in line}
         self._metrics = Lines(path)
@@ -293,12 +293,14 @@ class Supervisor:
             self.say("endpoint", why, {})
         if not self.stopping:
             self._end_in_time()
-        if self._due("status", _STATUS_EVERY_S):
+        if self._due("status"):
             self.write_status()
-        if self._due("drift", _DRIFT_EVERY_S):
+        elif self._due("live"):
+            show_json(self.folder, LIVE, live(self.view()))
+        if self._due("drift"):
             self._drifts()
         # What is shown is seldom drawn, and made of a thousand steps.
-        if self._due("view", _VIEW_EVERY_S) or self.status.step in (0, self.asked.job.steps):
+        if self._due("view") or self.status.step in (0, self.asked.job.steps):
             self.screen.update(self.view())
 
     def orders(self) -> Sequence[msgspec.Struct]:
@@ -346,17 +348,16 @@ class Supervisor:
             self.say(found, f"--{found.replace('_', '-')} is near: ending with a checkpoint", {})
             self.stop(found)
 
-    def _due(self, what: str, every_s: float) -> bool:
+    def _due(self, what: str) -> bool:
         now = time.monotonic()
-        if now - self._last.get(what, self._worker_s) < every_s:
-            return False
-        self._last[what] = now
-        return True
+        if due := now - self._last.get(what, self._worker_s) >= _EVERY_S[what]:
+            self._last[what] = now
+        return due
 
     def _look(self) -> None:
-        if self.gpu is not None and (self._device is None or self._due("gpu", _LOOK_EVERY_S)):
+        if self.gpu is not None and (self._device is None or self._due("gpu")):
             self._device, self._held = self.gpu()
-        if self._meter is not None and self._due("power", _LOOK_EVERY_S):
+        if self._meter is not None and self._due("power"):
             self._meter.read()
 
     def _drifts(self) -> None:
@@ -413,7 +414,7 @@ class Supervisor:
             return None
         if self.status.state != RUNNING:
             return Range.exactly(0.0)
-        if self._left is None or self._due("left", _LEFT_EVERY_S):
+        if self._left is None or self._due("left"):
             step_s = self.prediction.step_for(self.status) if self.prediction else None
             self._left = time_left(self._still(), step_s, [each.wall_s for each in self.kept.samples], self.kept.stride)
         return self._left
@@ -495,6 +496,5 @@ class Supervisor:
 
     def close(self) -> None:
         """Nothing more is written by line."""
-        for lines in (self._metrics, self._notices):
-            if lines is not None:
-                lines.close()
+        for lines in filter(None, (self._metrics, self._notices)):
+            lines.close()

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import ENDPOINT, METRICS, REQUEST, put, writing
+from zenplan.adapters.run_folder.folder import ENDPOINT, METRICS, REQUEST, STATUS, put, put_json, writing
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.orders import stop_orders
 from zenplan.adapters.run_folder.place import link, runs_folder
@@ -41,6 +41,7 @@ from zenplan.protocols import Engine, Tracker, several_of
 from zenplan.worker.protocol import Ended, Event, Pulse, Ranks, Restarted
 
 _FAILURE: Final = "failure"
+_MOST_SAID: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +111,13 @@ def train(
             link(place.id, place.folder)
         asked = replace(asked, job=msgspec.structs.replace(asked.job, folder=str(place.folder.absolute())))
         supervisor = _begun(asked, world, place, screen, began_s)
-        supervisor.judge = judge or supervisor.judge
-        supervisor.heard = heard or supervisor.heard
+        supervisor.judge, supervisor.heard = judge or supervisor.judge, heard or supervisor.heard
         signal, ordered = stack.enter_context(signals()), stack.enter_context(stop_orders(place.folder))
         supervisor.signal = lambda: signal() or (ORDERED if ordered() else "")
         supervisor.notice = stack.enter_context(preemption())
         supervisor.gpu = stack.enter_context(_watched(asked, profile))
         stack.callback(supervisor.close)
+        stack.push(partial(_at_fault, supervisor))
         supervisor.endpoint = stack.enter_context(_endpoint(asked, place.folder, screen))
         supervisor.followers = Followers.of(trackers, tracked_run(asked, place.id, place.resumed is not None))
         ended, error = _run(supervisor, engine, lock)
@@ -337,6 +338,25 @@ def _over(
         # What ended it first is what is said.
         error = error or other
     return Outcome(result=result, supervisor=supervisor, error=error)
+
+
+def _at_fault(
+    supervisor: Supervisor, kind: type[BaseException] | None, error: BaseException | None, _trace: object
+) -> None:
+    """Where the command itself is at fault, its folder says so: nobody else would."""
+    if supervisor.status.state != RUNNING or kind is None:
+        return
+    state, code = ENDS[SIGINT] if kind is KeyboardInterrupt else (FAILED, 1)
+    status = replace(
+        supervisor.status,
+        state=state,
+        reason=SIGINT if kind is KeyboardInterrupt else _FAILURE,
+        exit_code=code,
+        message=f"{kind.__name__}: {error}"[:_MOST_SAID],
+        updated_at=datetime.now(UTC),
+    )
+    with suppress(ZenplanError):
+        put_json(supervisor.folder, STATUS, status)
 
 
 def _end(supervisor: Supervisor, ended: Ended | None, error: ZenplanError | None) -> tuple[str, str, int, str]:

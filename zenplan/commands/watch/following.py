@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from zenplan import units
+from zenplan.commands.train.past import Starting
 from zenplan.commands.train.screen import Screen, View, evaluated
 from zenplan.commands.watch.sources import Lines, Look, NotLetIn, Source
-from zenplan.domain.measured.training_run import RUNNING, RunStatus
+from zenplan.domain.measured.training_run import KILLED, RUNNING, RunStatus
 from zenplan.errors import ZenplanError, printable
 
 # Steps that the speed is told by, and what was said before that is said again.
@@ -44,15 +45,14 @@ class Followed:
     _failure: str = ""
 
     def look(self) -> None:
-        """Look at it, and tell what is new. Raises ZenplanError: it cannot be seen, nor could it before."""
+        """Look at it, and tell what is new.
+
+        Raises:
+            Starting: there is nothing to see yet. ZenplanError: it cannot be seen, nor could it before.
+        """
         try:
             found = self.source.look()
-            if found.at_it is False and found.status.state == RUNNING:
-                # It may have come to its end between the one and the other.
-                again = self.source.look()
-                metrics, notices = [*found.metrics, *again.metrics], [*found.notices, *again.notices]
-                found = replace(again, metrics=metrics, notices=notices)
-        except NotLetIn:
+        except (NotLetIn, Starting):
             raise
         except ZenplanError as error:
             if self._found is None:
@@ -117,11 +117,11 @@ class Followed:
     def gone(self) -> str:
         """Why nobody is at a run that says it goes on; empty while somebody is, or may be."""
         now, status = self._now, self.status
-        if status.state != RUNNING:
+        if status.state not in (RUNNING, KILLED):
             return ""
         where = f"run {status.id}{f' on {status.host}' if status.host else ''}"
         last = f"its last word is of step {status.step:,} of {status.steps:,}"
-        if now.at_it is False:
+        if status.state == KILLED:
             return f"{where} was killed: no process is at it; {last}"
         if now.at_it is None and self.silent_s >= GONE_S:
             why = f" ({self._failure})" if self._failure else ""
@@ -144,7 +144,7 @@ class Followed:
     def view(self) -> View:
         """As it is shown."""
         now, status = self._now, self.status
-        going = status.state == RUNNING
+        going = status.state in (RUNNING, KILLED)
         step_s = sum(self._walls) / len(self._walls) if self._walls else None
         found = now.view or View(
             name=status.name,
@@ -154,7 +154,7 @@ class Followed:
         )
         found = replace(
             found,
-            stage=found.stage if going else status.state,
+            stage=found.stage if status.state == RUNNING else status.state,
             step=(self._step or found.step) if going else status.step,
             steps=status.steps,
             checkpoint=status.checkpoint,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from zenplan.adapters.notify import Notifier
 from zenplan.commands.shared.output import loaded_plugins, say, write
 from zenplan.commands.train.document import run_document
+from zenplan.commands.train.past import Starting
 from zenplan.commands.train.report import train_report
 from zenplan.commands.train.screen import JsonLines, Unseen, rows_of, shown
 from zenplan.commands.watch.alarming import Sender, found_in
@@ -49,12 +50,19 @@ def _answer(found: Watched, format: str) -> int:
 def _once(source: Source, format: str) -> int:
     """How it stands now, on stdout."""
     run = Followed(source, Unseen())
-    run.look()
+    try:
+        run.look()
+    except Starting as error:
+        if format == "json":
+            JsonLines().tell("starting", error.message, {})
+        else:
+            write(sys.stdout, f"{error.message}\n")
+        return 0
     view, status = run.view(), run.status
-    if status.state != RUNNING:
-        return _answer(Watched(status=status, result=newest(source, status)), format)
     if why := run.gone:
         raise gone(status, why)
+    if status.state != RUNNING:
+        return _answer(Watched(status=status, result=newest(source, status)), format)
     alarms = found_in(run, view)
     if format == "json":
         lines = JsonLines()

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 from zenplan import documents
-from zenplan.adapters.run_folder.folder import LIVE, METRICS, MOST_BYTES, NOTICES, PREDICTION, RESULT, STATUS, is_held
+from zenplan.adapters.run_folder.folder import LIVE, METRICS, MOST_BYTES, NOTICES, PREDICTION, RESULT, STATUS
 from zenplan.adapters.run_folder.lines import lines_after
 from zenplan.adapters.run_folder.orders import order_stop
 from zenplan.adapters.run_folder.place import find_run
 from zenplan.adapters.serving.endpoint_place import is_loopback
 from zenplan.commands.train.document import PredictionDocument, RunDocument, prediction_of, result_of
+from zenplan.commands.train.past import standing
 from zenplan.commands.train.screen import View
 from zenplan.domain.measured.training_run import RunPrediction, RunResult, RunStatus
 from zenplan.errors import DataError, InputFileError, UnknownName, UsageError, ZenplanError, printable
@@ -67,7 +68,7 @@ class Source(Protocol):
     every_s: float
 
     def look(self) -> Look:
-        """How it stands. Raises ZenplanError: that cannot be seen."""
+        """How it stands. Raises Starting: there is nothing to see yet; ZenplanError: that cannot be seen."""
 
     def result(self) -> tuple[RunResult, Path] | None:
         """What came out, and its folder; None where that is not written yet. Raises ZenplanError: it cannot be read."""
@@ -111,11 +112,7 @@ class FolderSource:
 
     def look(self) -> Look:
         """As of ``Source``."""
-        status = self._read(STATUS, RunStatus)
-        at_it: bool | None = is_held(self._folder)
-        if not at_it and status.host != socket.gethostname():
-            # Not every file system shows the locks of another machine.
-            at_it = None
+        status, at_it = standing(self._folder, foreign=True)
         return Look(
             status=status,
             view=self._read(LIVE, View) if (self._folder / LIVE).exists() else None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from zenplan import units
+from zenplan.commands.train.past import Starting
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.stopping import ENDS, SIGINT, SIGTERM
 from zenplan.commands.watch.alarming import Alarms, Sender
@@ -42,16 +43,17 @@ def watch(source: Source, screen: Screen, sender: Sender) -> Watched:
     run = Followed(source, screen)
     alarms = Alarms(screen, sender)
     try:
+        _begun(run, screen, source.every_s)
         while True:
-            run.look()
             view = run.view()
             screen.update(view)
-            if run.status.state != RUNNING:
-                break
             if why := run.gone:
                 raise gone(run.status, why)
+            if run.status.state != RUNNING:
+                break
             alarms.look(run, view)
             time.sleep(source.every_s)
+            run.look()
         sender.send(_title(run.status), said(run.status))
     except ZenplanError as error:
         sender.send("zenplan watch", error.message)
@@ -59,6 +61,20 @@ def watch(source: Source, screen: Screen, sender: Sender) -> Watched:
     finally:
         sender.close()
     return Watched(status=run.status, result=result_at_end(source, run.status))
+
+
+def _begun(run: Followed, screen: Screen, every_s: float) -> None:
+    """Look at it; one that starts is waited for."""
+    said = False
+    while True:
+        try:
+            run.look()
+            return
+        except Starting as error:
+            if not said:
+                screen.tell("starting", error.message, {})
+            said = True
+            time.sleep(every_s)
 
 
 def gone(status: RunStatus, why: str) -> ZenplanError:

@@ -27,6 +27,7 @@ PART_NAMES = {
     "expert": "expert all-to-all",
     "context": "context-parallel",
     "memory": "memory-bound",
+    "straggler": "slowest device",
 }
 
 
@@ -49,6 +50,7 @@ class StepTime:
         lookup_s: rows of tables that devices share out, on their way to the samples and back.
         bubble_s: pipeline stages that wait.
         optimizer_s: the update of the weights.
+        straggler_s: all wait for the slowest device.
     """
 
     compute_s: float
@@ -65,6 +67,7 @@ class StepTime:
     context_s: float
     bubble_s: float
     optimizer_s: float
+    straggler_s: float
 
     def parts(self) -> dict[str, float]:
         """Part name to seconds, in order."""

@@ -184,6 +184,7 @@ class Efficiency:
         launch_s: time of the host to launch one operator.
         host_s: what the host does between two steps: input, launches of the optimizer, logging.
         contention: share of hidden communication that is paid all the same, because it slows what hides it.
+        variation: of a device's own time, by how much devices of one kind differ: one standard deviation.
         link_hop_s, network_hop_s: latency of one hop of a collective.
         interval: how far measured runs lie from the prediction.
         source: where the coefficients come from.
@@ -207,6 +208,7 @@ class Efficiency:
     launch_s: float
     host_s: float
     contention: float
+    variation: float
     link_hop_s: float
     network_hop_s: float
     interval: Interval
@@ -230,6 +232,7 @@ class Efficiency:
             operator_s=self.operator_s,
             launch_s=self.launch_s,
             host_s=self.host_s,
+            variation=self.variation,
             link_hop_s=self.link_hop_s,
             network_hop_s=self.network_hop_s,
         )

@@ -71,7 +71,8 @@ class DataParallelStep:
         reduce_s: all-reduce of the gradients by itself.
         exposed: seconds of step for a second of all-reduce.
         scaling: steps of the same batch for each of more workers.
-        efficient_workers: the most that keep ``efficient`` of the speed of one alone.
+        efficient_workers: the most that keep ``efficient`` of the speed of one alone, at the low end, the middle and the
+            high end of their efficiency.
     """
 
     workers: int
@@ -85,7 +86,7 @@ class DataParallelStep:
     exposed: float
     scaling: tuple[ScaledStep, ...]
     efficient: float
-    efficient_workers: int
+    efficient_workers: Range
 
     def __post_init__(self) -> None:
         checks.positive("step of several workers", workers=self.workers, batch=self.batch)

@@ -14,9 +14,10 @@ from zenplan.domain.range import Range
 from zenplan.domain.training.several import in_words
 from zenplan.units import HOUR_S
 
-# How a run stands. Running: a process is at it, or it was killed.
+# How a run stands. Killed: its folder says that it runs, and no process is at it any more to say otherwise.
 RUNNING, FINISHED, STOPPED, PREEMPTED, FAILED = "running", "finished", "stopped", "preempted", "failed"
-STATES: Final = (RUNNING, FINISHED, STOPPED, PREEMPTED, FAILED)
+KILLED: Final = "killed"
+STATES: Final = (RUNNING, FINISHED, STOPPED, PREEMPTED, FAILED, KILLED)
 # What a prediction is from, the closest first.
 STORED, REHEARSED, SWEPT, FITTED, UNKNOWN = "stored calibration", "rehearsed", "sweep", "fitted", "not known"
 ORIGINS: Final = (STORED, REHEARSED, SWEPT, FITTED, UNKNOWN)

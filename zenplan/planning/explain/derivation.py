@@ -346,6 +346,7 @@ LIMITS: Final = {
     "launches": ("overhead_s", "launch_s", "host_s"),
     "communication": ("tensor_s", "pipeline_s", "data_s", "expert_s", "lookup_s", "context_s"),
     "pipeline bubble": ("bubble_s",),
+    "slowest device": ("straggler_s",),
 }
 
 

@@ -123,6 +123,7 @@ class Hardware:
         operator_s, launch_s: fixed time of an operator on the device, and of the host to launch it.
         host_s: between two steps.
         contention: share of hidden communication that is paid all the same.
+        variation: by how much devices differ, one standard deviation of what one does itself.
     """
 
     matmul_flop_per_s: Array
@@ -148,6 +149,7 @@ class Hardware:
     launch_s: Array
     host_s: Array
     contention: Array
+    variation: Array
     link_hop_s: Array
     network_hop_s: Array
 
@@ -325,6 +327,7 @@ def _device(c: Cluster, precision: Precision) -> _Device:
             e.launch_s * longer,
             e.host_s * longer,
             e.contention,
+            e.variation,
             e.link_hop_s,
             e.network_hop_s,
         ),

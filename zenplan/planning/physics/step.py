@@ -1,6 +1,6 @@
 """Time of one optimizer step, by part, for many layouts on many clusters at once.
 
-    step = m · stage + (model − stage)/v + exposed communication + optimizer + c
+    step = m · stage + (model − stage)/v + exposed communication + optimizer + c + slowest device
 
 m micro-batches a step, v virtual stages on each of p pipeline stages (Narayanan et al. 2021); a stage is the slowest,
 its share of the layers (``planning.physics.stages``) and what it has of the ends of the model; the model is all stages
@@ -28,6 +28,7 @@ from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts
 from zenplan.planning.physics.operators import expert_tensor, operator_work
 from zenplan.planning.physics.stages import Stages, stages
 from zenplan.planning.physics.states import fullest
+from zenplan.planning.physics.stragglers import slowest
 from zenplan.planning.physics.tables import is_shared_out, travel_s, updated_bytes
 from zenplan.planning.physics.updates import hosted_bytes, launches_s
 from zenplan.planning.physics.work import Passes
@@ -77,6 +78,7 @@ FORMULAS = {
     ),
     "bubble_s": ("(Σ stages − slowest)/v; (p−1)/v · stage where all are alike", "1F1B (Narayanan et al. 2021)"),
     "optimizer_s": ("bytes of states / (W·e_m)", "each state read and written once"),
+    "straggler_s": ("σ·z(n) · (m · stage + optimizer + c)", "the slowest of n devices (Blom 1958); σ fitted"),
 }
 
 
@@ -98,6 +100,7 @@ class Steps:
     context_s: Array
     bubble_s: Array
     optimizer_s: Array
+    straggler_s: Array
 
     @property
     def total_s(self) -> Array:
@@ -139,13 +142,14 @@ def _step(plan: TrainingPlan, layouts: Layouts, hw: Hardware, parts: Parts) -> S
     forward, busy = stage.both, stage.total_s + exchanged * share
     launch = _launch_s(plan, hw, stage, busy)
     one = busy + launch
+    host, update = hw.host_s + launches_s(plan, hw), _optimizer_s(plan, layouts, hw, gradients)
     model, whole = first + layers + last, first.total_s + layers.total_s + last.total_s + exchanged
     return Steps(
         compute_s=m * forward.compute_s,
         memory_s=m * forward.memory_s,
         overhead_s=m * forward.overhead_s,
         launch_s=m * launch,
-        host_s=hw.host_s + launches_s(plan, hw),
+        host_s=host,
         recompute_s=m * stage.again.total_s,
         tensor_s=m * tensor,
         pipeline_s=_pipeline_s(plan, layouts, hw, one),
@@ -155,7 +159,8 @@ def _step(plan: TrainingPlan, layouts: Layouts, hw: Hardware, parts: Parts) -> S
         context_s=m * context,
         # A micro-batch meets every stage before the slowest has the next one, and after it had the last.
         bubble_s=np.maximum(whole + _launch_s(plan, hw, model, whole) - one, 0.0) / layouts.interleave,
-        optimizer_s=_optimizer_s(plan, layouts, hw, gradients),
+        optimizer_s=update,
+        straggler_s=hw.variation * slowest(hw.devices) * (m * (stage.total_s + launch) + host + update),
     )
 
 

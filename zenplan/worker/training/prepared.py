@@ -20,7 +20,8 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 TOKENS, ARRAYS = "tokens", "arrays"
 
 _MOST_CARD_BYTES = 16_000_000
-_MOST_ROWS = 100_000
+# That are read at once: an array may be larger than memory.
+_ROWS = 100_000
 _HINT = "'zenplan data prepare' writes such a folder"
 
 
@@ -44,7 +45,6 @@ class Card(msgspec.Struct, kw_only=True, tag_field="schema", tag="zenplan.prepar
         fingerprint: SHA-256 of what is in the folder.
         vocabulary: of tokens. end: token after each document.
         inputs, target: names of arrays.
-        features: of a table, its columns of numbers, which are one of the inputs.
         classes: None where the target is a number.
     """
 
@@ -54,7 +54,6 @@ class Card(msgspec.Struct, kw_only=True, tag_field="schema", tag="zenplan.prepar
     end: Whole | None = None
     inputs: list[str] = []
     target: str = ""
-    features: list[str] = []
     classes: Whole | None = None
     class_names: list[str] = []
     parts: dict[str, Part]
@@ -166,18 +165,14 @@ class Prepared:
         ]
         return {n: 1 + max(int(each[n].max()) for each in self.arrays.values() if each[n].size) for n in names}
 
-    def scales(self) -> dict[str, tuple[list[float], list[float]]]:
-        """Of the input that is columns of a table, by what each column is multiplied and what is added then, for mean 0 and
-        variance 1: by rows of the training data, ``_MOST_ROWS`` at most. A column of one value becomes 0."""
-        found = {}
-        for name, kind in self.kinds().items():
-            train = self.arrays[TRAIN][name]
-            if train.shape[1:] == (len(self.card.features),) and kind.startswith("float"):
-                rows = np.asarray(train[:: -(-len(train) // _MOST_ROWS)], np.float64)
-                deviation = rows.std(axis=0)
-                scale = 1.0 / np.where(deviation > 0, deviation, 1.0)
-                found[name] = (scale.tolist(), (-rows.mean(axis=0) * scale).tolist())
-        return found
+    def moments(self, name: str) -> tuple[Array, Array]:
+        """Of an input whose samples are rows of numbers, the mean and the variance of each column over the training data; a
+        column of one value alone has a variance of 1."""
+        rows = self.arrays[TRAIN][name]
+        parts = [rows[i : i + _ROWS] for i in range(0, len(rows), _ROWS)]
+        mean = sum(each.sum(axis=0, dtype=np.float64) for each in parts) / len(rows)
+        variance = sum(np.square(each - mean).sum(axis=0) for each in parts) / len(rows)
+        return mean, np.where(variance > 0.0, variance, 1.0)
 
     def _check(self, part: str, arrays: Mapping[str, Array], what: str) -> None:
         if self.card.kind == TOKENS:
