@@ -616,7 +616,9 @@ def test_a_better_device_is_never_slower(make: Any, layout: Layout, faster: str,
 @LAZY
 @given(
     layout=LAYOUTS,
-    worse=st.sampled_from(["contention", "variation", "launch_s", "host_s", "fill_elements", "operator_s", "network_hop_s"]),
+    worse=st.sampled_from(
+        ["contention", "variation", "launch_s", "host_s", "fill_elements", "operator_s", "network_hop_s"]
+    ),
     factor=st.floats(1, 3),
 )
 def test_a_larger_loss_is_never_faster(make: Any, layout: Layout, worse: str, factor: float) -> None:
