@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from zenplan.adapters.run_folder.folder import REQUEST, STATUS
+from zenplan.adapters.run_folder.folder import REQUEST
 from zenplan.commands.shared.options import FLAGS
 from zenplan.commands.shared.preparing import PREPARE
 from zenplan.commands.shared.request_file import read_request
@@ -29,9 +29,9 @@ def check_as_begun(flags: Flags, folder: Path) -> None:
     """Raise UsageError where the run in that folder was begun with something else that cannot be changed in a run.
 
     Args:
-        flags: of the command that goes on with it, or begins it; folder: where there may be none.
+        flags: of the command that goes on with it; those of a demonstration are its own.
     """
-    if not (folder / STATUS).exists() or not (folder / REQUEST).exists():
+    if flags.demo or not (folder / REQUEST).exists():
         return
     now, before = _asked({**of_file(flags.file), **flags.own}), _asked(of_file(folder / REQUEST))
     if options := {**now.get(OPTIONS, {}), **dict(map(option_of, flags.options))}:

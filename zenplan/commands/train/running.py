@@ -9,7 +9,6 @@ from zenplan.adapters.files.scratch import scratch
 from zenplan.commands.shared import start
 from zenplan.commands.shared.output import loaded_plugins, say, warned, write
 from zenplan.commands.shared.progress import elapsed, staged
-from zenplan.commands.train.as_begun import check_as_begun
 from zenplan.commands.train.ending import store
 from zenplan.commands.train.flags import Flags
 from zenplan.commands.train.past import resumable
@@ -36,9 +35,7 @@ def run(flags: Flags) -> int:
         from zenplan.commands.train.search.running import run_search
 
         return run_search(flags.file, flags)
-    if flags.autoresume and flags.out is not None and flags.resume is None and not flags.demo:
-        check_as_begun(flags, flags.out)
-    if flags.autoresume and (over := finished_at(flags.out)):
+    if flags.autoresume and (over := finished_at(flags)):
         write(sys.stdout, f"run {over} is finished\n")
         return 0
     began_s = start.began_s()

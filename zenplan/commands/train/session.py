@@ -21,7 +21,7 @@ from zenplan.commands.shared.preparing import PREPARE
 from zenplan.commands.shared.request import settings_of
 from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.shared.tables import catalogue
-from zenplan.commands.train.as_begun import OF_A_RESUMED, of_file
+from zenplan.commands.train.as_begun import OF_A_RESUMED, check_as_begun, of_file
 from zenplan.commands.train.asked import Asked, asked_run, request_text
 from zenplan.commands.train.data import Prepared, prepared_data
 from zenplan.commands.train.flags import OPTIONS, Flags, option_of, parsed_train
@@ -230,12 +230,15 @@ def _data(both: Mapping[str, Any], flags: Flags, here: Here) -> Prepared:
     return prepared_data(both, settings, here.show)
 
 
-def finished_at(folder: Path | None) -> str:
-    """The id of the run in that folder, once it is finished; else empty."""
-    if folder is None or not (folder / STATUS).exists():
+def finished_at(flags: Flags) -> str:
+    """The id of the run at ``--out``, once it is finished; else empty. Raises as ``check_as_begun``."""
+    if flags.out is None or not (flags.out / STATUS).exists():
         return ""
-    status, _ = standing(folder)
-    return status.id if status.state == FINISHED else ""
+    status, _ = standing(flags.out)
+    if status.state != FINISHED:
+        return ""
+    check_as_begun(flags, flags.out)
+    return status.id
 
 
 def _autoresumed(flags: Flags) -> Flags:
@@ -247,6 +250,7 @@ def _autoresumed(flags: Flags) -> Flags:
     if flags.out is None or flags.resume is not None:
         raise UsageError("--autoresume goes on with the run at --out", "as in: --out FOLDER --autoresume")
     if (flags.out / STATUS).exists():
+        check_as_begun(flags, flags.out)
         # A limit that was lowered in the file holds as one on the command line does.
         both = {**of_file(flags.file), **flags.own}
         given = {name: value for name, value in both.items() if name in OF_A_RESUMED}
