@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from msgspec import Meta
 
-from zenplan.documents import Document, file_of, fill, plain, published, schema
+from zenplan.documents import Document, convert, decode, file_of, fill, plain, published, schema
 from zenplan.domain.range import Range
 from zenplan.errors import DataError
 
@@ -104,3 +104,13 @@ def test_a_schema_has_address_title_description_and_what_must_be_there() -> None
     assert check.is_valid(published(outer(1.0)))
     assert check.is_valid(published(outer(1.0, math.inf)))
     assert not check.is_valid(published(outer(-1.0)))
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}", '{"low": "x", "high": null}', '{"low": -1, "high": 2}', "[" * 100_000])
+def test_what_is_no_such_document_is_told_with_a_hint(text: str) -> None:
+    with pytest.raises(DataError, match=r"^the plan: ") as found:
+        decode(text, Between, "the plan")
+    assert found.value.hint
+    with pytest.raises(DataError, match=r"^the plan: ") as found:
+        convert({"low": text}, Between, "the plan")
+    assert found.value.hint

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -23,6 +23,8 @@ T = TypeVar("T")
 D = TypeVar("D", bound="Document")
 
 _SCHEMAS = "https://raw.githubusercontent.com/zenplan/zenplan/main/zenplan/data/schemas"
+# Of whoever reads what others wrote, where the caller knows no better.
+_HINT: Final = "it was edited, or written by another program or version of zenplan: make it again"
 
 
 class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -99,9 +101,9 @@ def decode(text: str | bytes, kind: type[T], what: str, *, foreign: bool = False
             found = restored(found, on_wire.nouns, printable if foreign else None)
         return cast(T, found)
     except ZenplanError as error:
-        raise DataError(f"{what}: {error.message}") from error
+        raise DataError(f"{what}: {error.message}", error.hint or _HINT) from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{what}: {error}") from error
+        raise DataError(f"{what}: {error}", _HINT) from error
 
 
 def convert(value: Any, kind: type[T], what: str) -> T:
@@ -111,9 +113,9 @@ def convert(value: Any, kind: type[T], what: str) -> T:
         found = msgspec.convert(value, on_wire.kind)
         return cast(T, restored(found, on_wire.nouns, None) if on_wire.nouns else found)
     except ZenplanError as error:
-        raise DataError(f"{what}: {error.message}") from error
+        raise DataError(f"{what}: {error.message}", error.hint or _HINT) from error
     except msgspec.MsgspecError as error:
-        raise DataError(f"{what}: {error}") from error
+        raise DataError(f"{what}: {error}", _HINT) from error
 
 
 def schema(kind: type[Document]) -> dict[str, Any]:

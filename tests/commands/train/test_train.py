@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from zenplan.commands.main import run
 from zenplan.commands.train.kinds import KINDS
 
 FILES = {"run.toml", "job.json", "prediction.json", "metrics.jsonl", "status.json", "result.json", "card.md"}
@@ -172,6 +173,38 @@ def test_one_command_begins_a_run_and_goes_on_with_it(trainer: Any) -> None:
     code, out, err = trainer(*line)
     assert (code, "is finished" in out) == (0, True), err
     assert (run / "status.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--learning-rate", "0.5"), "learning-rate"),
+        (("--steps", "80"), "steps"),
+        (("--option", "layers=2"), "options"),
+        (("--batch", "8"), "batch"),
+        (("--eager",), "compiled"),
+        (("--tensor-parallel", "2"), "tensor-parallel"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_command_that_was_changed_since_does_not_go_on_silently(
+    more: tuple[str, ...], said: str, trained: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It goes on with a run as it was begun: who asks for something else is told that this is not done."""
+    before = (trained.folder / "run" / "status.json").read_bytes()
+    assert run(trained.line("--autoresume", *more)) == 2
+    error, hint = capsys.readouterr().err.splitlines()[-2:]
+    assert said in error
+    assert hint.startswith("hint: ")
+    assert (trained.folder / "run" / "status.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("more", [(), ("--max-hours", "2"), ("--workers", "2")])
+def test_what_may_be_changed_of_a_run_may_be_given_anew(
+    more: tuple[str, ...], trained: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(trained.line("--autoresume", *more)) == 0
+    assert "is finished" in capsys.readouterr().out
 
 
 def test_autoresume_needs_a_folder_and_takes_no_other_persons(trainer: Any) -> None:

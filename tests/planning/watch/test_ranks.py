@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.planning.watch.ranks import SILENT_S, SLOW, SLOW_S, RankWatch
+from zenplan.planning.watch.ranks import SILENT_BESIDE_S, SILENT_S, SLOW, SLOW_S, RankWatch
 
 
 def watch(*done: int, now_s: float = 0.0, busy_s: tuple[float | None, ...] = ()) -> RankWatch:
@@ -30,6 +30,18 @@ def test_one_that_is_silent_while_others_are_not_hangs() -> None:
     rank, how = found.hangs(SILENT_S + 1.0, None) or (-1, "")
     assert rank == 1
     assert "no sign of life" in how
+
+
+@pytest.mark.parametrize("stage", ["start", "build", "compile", "write"])
+def test_one_that_loads_a_library_is_silent_for_a_while(stage: str) -> None:
+    """Keras imports TensorFlow where it saves a model, whatever trains it: half a minute on a busy machine."""
+    found = watch(40, 40)
+    found.stage = stage
+    found.heard(1, "", 40, None, SILENT_BESIDE_S)
+    assert found.hangs(SILENT_BESIDE_S, 0.1) is None
+    found.heard(1, "", 40, None, SILENT_BESIDE_S + 1.0)
+    rank, _ = found.hangs(SILENT_BESIDE_S + 1.0, 0.1) or (-1, "")
+    assert rank == 0
 
 
 def test_where_all_are_silent_the_parent_slept() -> None:

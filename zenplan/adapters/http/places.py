@@ -11,6 +11,7 @@ from zenplan.errors import DataError
 
 # Parameters of an address that are keys by their name: such an address is not written down.
 _KEYS: Final = ("key", "token", "secret", "password", "signature", "sig", "auth", "credential")
+_HINT: Final = "ask for the address that it moved to, if that is to be trusted"
 
 
 def address(url: str) -> httpx.URL:
@@ -38,9 +39,9 @@ def redirected(url: httpx.URL, location: str) -> httpx.URL:
     try:
         there = url.join(location)
     except (httpx.InvalidURL, ValueError) as error:
-        raise DataError(f"{place_of(url)} redirects to what is no address") from error
+        raise DataError(f"{place_of(url)} redirects to what is no address", _HINT) from error
     if not _one_within_the_other(url.host, there.host):
-        raise DataError(f"{place_of(url)} redirects to another host, {there.host[:80]}, which is not asked")
+        raise DataError(f"{place_of(url)} redirects to another host, {there.host[:80]}, which is not asked", _HINT)
     return address(str(there))
 
 

@@ -381,6 +381,7 @@ _DOING = {
     "measure": "measuring it",
     "rehearse": "timing its first steps",
     "train": "training it",
+    "write": "writing it",
     "score": "scoring it",
     "explain": "explaining it",
     "serve": "serving it",

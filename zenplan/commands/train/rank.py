@@ -20,7 +20,7 @@ from zenplan.commands.train.session import job_of_rank
 from zenplan.commands.train.stopping import ENDS, signals
 from zenplan.domain.measured.training_run import STOPPED
 from zenplan.errors import FailureKind, UsageError, ZenplanError
-from zenplan.planning.watch.ranks import SILENT_S
+from zenplan.planning.watch.ranks import silence_of
 from zenplan.plugins import Plugins
 from zenplan.protocols import Engine
 from zenplan.worker.protocol import Ended, Event, Pulse, Ranks, Stop, Train
@@ -59,9 +59,9 @@ def _trained(job: Train, backend: str, engine: Engine, ranks: Ranks) -> str:
         if stage == "start" and signal():
             # It waits for the others, and hears nothing; there is nothing to keep yet.
             raise KeyboardInterrupt
-        if time.monotonic() - heard_s > SILENT_S:
+        if time.monotonic() - heard_s > silence_of(stage):
             raise ZenplanError(
-                f"the worker of rank {ranks.rank} gives no sign of life for {SILENT_S:.0f} s",
+                f"the worker of rank {ranks.rank} gives no sign of life for {silence_of(stage):.0f} s",
                 "look at its machine; the last checkpoint is as it was",
                 kind=FailureKind.NO_COLLECTIVES,
             )

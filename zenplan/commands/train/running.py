@@ -35,7 +35,7 @@ def run(flags: Flags) -> int:
         from zenplan.commands.train.search.running import run_search
 
         return run_search(flags.file, flags)
-    if flags.autoresume and (over := finished_at(flags.out)):
+    if flags.autoresume and (over := finished_at(flags)):
         write(sys.stdout, f"run {over} is finished\n")
         return 0
     began_s = start.began_s()

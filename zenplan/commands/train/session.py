@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from zenplan.adapters.files.weights import check_weights
 from zenplan.adapters.run_folder.folder import JOB, REQUEST, STATUS, forget_beginning, take
@@ -21,9 +21,10 @@ from zenplan.commands.shared.preparing import PREPARE
 from zenplan.commands.shared.request import settings_of
 from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.shared.tables import catalogue
+from zenplan.commands.train.as_begun import OF_A_RESUMED, check_as_begun, of_file
 from zenplan.commands.train.asked import Asked, asked_run, request_text
 from zenplan.commands.train.data import Prepared, prepared_data
-from zenplan.commands.train.flags import ENDPOINT, LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
+from zenplan.commands.train.flags import OPTIONS, Flags, option_of, parsed_train
 from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, resumed_job, standing
 from zenplan.commands.train.predict import World
@@ -38,18 +39,6 @@ from zenplan.errors import UsageError, ZenplanError
 from zenplan.plugins import Plugins
 from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Event, Train
-
-# What may be changed of a run that is gone on with.
-_OF_A_RESUMED: Final = (
-    *LIMITS,
-    *ENDPOINT,
-    "tracker",
-    "workers",
-    "devices",
-    "zero",
-    "max_restarts",
-    "rendezvous_timeout",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +145,7 @@ def job_of_rank(flags: Flags, folder: Path, plugins: Plugins, warn: Any, show: A
     if flags.resume is not None or (flags.autoresume and (folder / STATUS).exists()):
         status, job = standing(folder)[0], take(folder, JOB, Train)
         engine = _engine(status.backend, plugins)
+        flags = flags if flags.resume is not None else _autoresumed(flags)
         return shared_anew(job, _on_now(job, flags, engine)), status.backend, engine
     sheets = catalogue(plugins)
     unseen: Any = lambda *_: None  # noqa: E731 - nothing is counted
@@ -184,7 +174,7 @@ def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str
 
 def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
     """The run, its engine, and the format of the answer."""
-    both = {**_of_file(flags.file), **flags.own}
+    both = {**of_file(flags.file), **flags.own}
     options = {**both.pop(OPTIONS, {}), **dict(map(option_of, flags.options))}
     compiled = flags.compiled if flags.compiled is not None else both.pop("compiled", None)
     given, request, settings = _parsed(both, options, both.get("precision"), flags.output)
@@ -208,12 +198,6 @@ def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
     # The run goes on with the data as they were prepared for it.
     text = request_text({**both, "data": Path(data.folder), "backend": engine.name}, options, compiled)
     return asked_run(given, request, data, how, engine.name, text, together), engine, settings["format"]
-
-
-def _of_file(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    return {**read_request(path), **read_train_table(path)}
 
 
 def _parsed(
@@ -246,12 +230,15 @@ def _data(both: Mapping[str, Any], flags: Flags, here: Here) -> Prepared:
     return prepared_data(both, settings, here.show)
 
 
-def finished_at(folder: Path | None) -> str:
-    """The id of the run in that folder, once it is finished; else empty."""
-    if folder is None or not (folder / STATUS).exists():
+def finished_at(flags: Flags) -> str:
+    """The id of the run at ``--out``, once it is finished; else empty. Raises as ``check_as_begun``."""
+    if flags.out is None or not (flags.out / STATUS).exists():
         return ""
-    status, _ = standing(folder)
-    return status.id if status.state == FINISHED else ""
+    status, _ = standing(flags.out)
+    if status.state != FINISHED:
+        return ""
+    check_as_begun(flags, flags.out)
+    return status.id
 
 
 def _autoresumed(flags: Flags) -> Flags:
@@ -263,7 +250,10 @@ def _autoresumed(flags: Flags) -> Flags:
     if flags.out is None or flags.resume is not None:
         raise UsageError("--autoresume goes on with the run at --out", "as in: --out FOLDER --autoresume")
     if (flags.out / STATUS).exists():
-        given = {name: value for name, value in flags.own.items() if name in _OF_A_RESUMED}
+        check_as_begun(flags, flags.out)
+        # A limit that was lowered in the file holds as one on the command line does.
+        both = {**of_file(flags.file), **flags.own}
+        given = {name: value for name, value in both.items() if name in OF_A_RESUMED}
         return Flags(given=given, resume=str(flags.out.absolute()), output=flags.output)
     forget_beginning(flags.out)
     return flags
@@ -271,7 +261,7 @@ def _autoresumed(flags: Flags) -> Flags:
 
 def _resumed(flags: Flags, here: Here) -> Session:
     """Go on with a run, as it was asked for; what ends it and what it costs may be given anew."""
-    others = [name for name in flags.own if name not in _OF_A_RESUMED]
+    others = [name for name in flags.own if name not in OF_A_RESUMED]
     also = {"option": flags.options, "out": flags.out, "demo": flags.demo, "dry_run": flags.dry_run}
     others += [name for name, value in also.items() if value]
     if others or flags.file:
@@ -286,7 +276,7 @@ def _resumed(flags: Flags, here: Here) -> Session:
         raise UsageError(f"run {status.id} is of clients, and is not gone on with", "begin anew: zenplan federate")
     cores = int(here.profile.host.usable_cores or 1) or 1
     how = How(device=job.device, precision=job.precision, threads=min(job.threads, cores), compiled=job.compiled)
-    both = {**_of_file(folder / REQUEST), **flags.own}
+    both = {**of_file(folder / REQUEST), **flags.own}
     given, request, settings = _parsed(both, both.get(OPTIONS, {}), how.precision, flags.output)
     # The text of the file is in the folder, and not written anew.
     engine = _engine(status.backend, here.plugins)

@@ -286,7 +286,7 @@ class Supervisor:
         """Called many times a second, while the worker is at it."""
         self.stage = stage
         self._look()
-        if text := self.workers.look(self.step_s):
+        if text := self.workers.look(stage, self.step_s):
             self.say("straggler", text, {"step": self.status.step})
         self.left_out(self.followers.failures())
         if why := self.endpoint():

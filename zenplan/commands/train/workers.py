@@ -53,10 +53,11 @@ class Workers:
         self.begun_s = time.monotonic()
         self.watch.forget()
 
-    def look(self, step_s: float | None) -> str:
+    def look(self, stage: str, step_s: float | None) -> str:
         """What there is to say of one that is slow; empty where there is nothing new, or it was looked at just now.
 
         Args:
+            stage: that they are in.
             step_s: seconds of a step.
 
         Raises:
@@ -65,7 +66,7 @@ class Workers:
         now = time.monotonic()
         if now - self._looked_s < _LOOK_EVERY_S:
             return ""
-        self._looked_s = now
+        self._looked_s, self.watch.stage = now, stage
         if found := self.watch.hangs(now, step_s):
             rank, how = found
             raise ZenplanError(

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
-# A worker tells each second that it lives; one that is silent for so long, while others are not, hangs.
-SILENT_S: Final = 20.0
+# A worker tells each second that it lives; one that is silent for so long, while others are not, hangs. Beside its steps it
+# may be silent for longer: while a library is loaded, native code may let no other thread of the process go on.
+SILENT_S, SILENT_BESIDE_S = 20.0, 120.0
+_STEPS: Final = ("rehearse", "train")
 # And one that is behind for so long, or for so many steps' time, keeps the others waiting.
 _BEHIND_S, _BEHIND_STEPS = 120.0, 50.0
 # A worker is slow whose own part of a step takes so much longer than the others', in three of four reports, of so many
@@ -16,6 +18,11 @@ _BEHIND_S, _BEHIND_STEPS = 120.0, 50.0
 SLOW: Final = 1.3
 SLOW_S: Final = 10.0
 _REPORTS: Final = 5
+
+
+def silence_of(stage: str) -> float:
+    """Seconds after which a worker that is silent in that stage hangs."""
+    return SILENT_S if stage in _STEPS else SILENT_BESIDE_S
 
 
 @dataclass(slots=True)
@@ -50,9 +57,14 @@ class RankState:
 
 @dataclass(slots=True)
 class RankWatch:
-    """Of all workers, by rank."""
+    """Of all workers, by rank.
+
+    Attributes:
+        stage: that they are in.
+    """
 
     ranks: dict[int, RankState] = field(default_factory=dict)
+    stage: str = "train"
 
     def heard(self, rank: int, host: str, done: int, busy_s: float | None, now_s: float) -> None:
         """A worker told of itself, or was told of.
@@ -82,9 +94,9 @@ class RankWatch:
             return None
         # They tell each other of themselves between steps, which may be long: that says nothing of who lives.
         heard = {rank: state.heard_s for rank, state in self.ranks.items() if state.heard_s is not None}
-        newest = max(heard.values(), default=now_s)
+        newest, silent_s = max(heard.values(), default=now_s), silence_of(self.stage)
         for rank, heard_s in heard.items():
-            if newest - heard_s > SILENT_S:
+            if newest - heard_s > silent_s:
                 return rank, f"gives no sign of life for {newest - heard_s:.0f} s"
         most = max(state.done for state in self.ranks.values())
         patience_s = max(_BEHIND_S, _BEHIND_STEPS * (step_s or 0.0))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -35,6 +36,8 @@ class Events:
 
     descriptor: int
     stage: str = "start"
+    # Threads send, too: a pipe that is full takes part of a line, and then another's.
+    _one: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def begin(self, stage: str) -> None:
         """Say what is done from here on."""
@@ -45,8 +48,9 @@ class Events:
         """One line, with the stage in it."""
         line = documents.encode(msgspec.structs.replace(event, stage=self.stage)) + "\n"
         left = memoryview(line.encode())
-        while left:
-            left = left[os.write(self.descriptor, left) :]
+        with self._one:
+            while left:
+                left = left[os.write(self.descriptor, left) :]
 
     def __enter__(self) -> Events:
         return self

@@ -6,6 +6,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -179,7 +180,12 @@ class Run:
         except Diverged as error:
             reason, diverged_at = DIVERGED, error.step
         peak, how = self._peak()
-        path = self._saved_model() if reason in (FINISHED, UNTIL_LOSS, PATIENCE) else ""
+        path = ""
+        if reason in (FINISHED, UNTIL_LOSS, PATIENCE):
+            # A parent that is gone by now changes nothing: the model is written.
+            with suppress(BrokenPipeError):
+                self.events.begin("write")
+            path = self._saved_model()
         # None leaves before the model is written: one that is gone would end the others.
         self.loop.group.gathered("")
         self.loop.say(
