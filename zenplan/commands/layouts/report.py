@@ -132,7 +132,7 @@ def _caption(found: Tradeoff) -> str:
     if len(found.frontier) == 1:
         return f"F fastest and leanest: {shown(first.layout)}"
     longer = last.step.total_s / first.step.total_s
-    leanest = "L leanest" if longer <= _DRAWN else "The leanest"
+    leanest = "L leanest" if longer <= _DRAWN else "The leanest, not drawn"
     return (
         f"F fastest: {shown(first.layout)}. {leanest}: {shown(last.layout)}, "
         f"{units.size(last.memory.total_bytes)}, {units.significant(longer)} times as long."

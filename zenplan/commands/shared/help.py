@@ -45,7 +45,7 @@ class Grouped(TyperCommand):
         given = self.make_parser(ctx).parse_args(args=list(args))[2]
         options = [each for each in given if each.param_type_name == "option" and each.nargs == 1]
         for each in options:
-            if options.count(each) > 1 and not (each.multiple or each.is_flag):
+            if options.count(each) > 1 and not (each.multiple or getattr(each, "is_flag", False)):
                 raise _several(self.name, each.opts[0])
         return super().parse_args(ctx, args)
 
