@@ -210,6 +210,12 @@ def is_installable(target: str) -> bool:
     return all(extra in known for extra in extras.rstrip("]").split(",") if extra)
 
 
+def _without(argv: list[str], flag: str) -> list[str]:
+    """A command line without that flag and its value."""
+    at = argv.index(flag) if flag in argv else len(argv)
+    return [*argv[:at], *argv[at + 2 :]]
+
+
 def ended_otherwise(
     argv: list[str], code: int, environ: dict[str, str], folder: Path, into: str | None
 ) -> Iterator[str]:
@@ -223,7 +229,7 @@ def ended_otherwise(
         contextlib.redirect_stdout(answer),
         contextlib.redirect_stderr(said),
     ):
-        ended = run([*argv, "--minutes", "60"] if argv[:1] == ["calibrate"] else argv)
+        ended = run([*_without(argv, "--minutes"), "--minutes", "60"] if argv[:1] == ["calibrate"] else argv)
     if into:
         (folder / into).write_text(answer.getvalue(), encoding="utf-8")
     if ended != code:

@@ -21,6 +21,11 @@ RUNS = "'zenplan runs list'"
         (("watch",), ("'zenplan watch --help'", RUNS)),
         (("runs", "compare"), ("'zenplan runs compare --help'", RUNS)),
         (("runs", "shwo"), ("'zenplan runs --help' lists its commands",)),
+        (("estimate", "--params", "7B", "--gpus", "8", "--gpus", "64"), ("give one", "zenplan compare")),
+        (("layouts", "--params", "1e9", "--params", "2e9"), ("give one",)),
+        (("train", "init", "decoder", "-", "--steps", "5", "--steps", "6"), ("give one",)),
+        (("compare", "--params", "7B", "--gpus", "8,16"), ("--gpus 8 --gpus 16",)),
+        (("compare", "--params", "7B,13.5B"), ("--params 7B --params 13.5B",)),
         (("nothing",), ("'zenplan --help' lists the commands",)),
     ],
 )

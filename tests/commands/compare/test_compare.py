@@ -99,6 +99,10 @@ def test_what_cannot_be_run_says_why(called: Callable[..., Any], compared: Calla
 def test_so_many_and_no_more(called: Callable[..., Any]) -> None:
     names, combined = combinations({"gpu": ["a", "b", "a"], "method": ["full"], "params": None})
     assert (names, len(combined)) == (("gpu",), 2)
+    # Commas part thousands, and names.
+    assert combinations({"tokens": ["1,000,000"], "gpu": ["4090,3090"]})[1] == [
+        {"tokens": "1,000,000", "gpu": "4090,3090"}
+    ]
     sizes = [part for size in range(MOST + 1) for part in ("--tokens", str(size + 1))]
     ended = called("compare", "--params", "1e9", *sizes)
     assert ended.code == 2

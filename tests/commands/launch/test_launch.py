@@ -218,7 +218,9 @@ def test_layouts_that_cannot_be_run_are_refused(degree: str, plan: dict[str, Any
 
 def test_tensor_parallelism_is_of_jax(plan: dict[str, Any], called: Callable[..., Any]) -> None:
     change(plan, tp=8)
-    assert called("launch", "plan.json", "--on", "slurm").code == 2
+    done = called("launch", "plan.json", "--on", "slurm")
+    # It is the plan's, not a flag's: what there is to do is another plan or another engine.
+    assert (done.code, "--tensor-parallel" in done.err, "--software fsdp" in done.err) == (2, False, True)
     Path("run.toml").write_text(RUN.replace("torch", "jax"), encoding="utf-8")
     job = document(called, "plan.json", "--on", "slurm")["job"]
     assert flag(job["command"], "--tensor-parallel") == "8"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from zenplan import units
 from zenplan.adapters.launchers import kubeflow
 from zenplan.adapters.launchers.parts import (
     NODE,
@@ -82,9 +83,16 @@ class Kubernetes:
         return Submission(
             command=("kubectl", "apply", "-f", _FILE),
             install="https://kubernetes.io/docs/tasks/tools/",
-            notes=(*(kubeflow.notes(job) if trains else ()), *notes(job)),
+            notes=(_waits(job), *(kubeflow.notes(job) if trains else ()), *notes(job)),
             restarts=kubeflow.RESTARTS if trains else "",
         )
+
+
+def _waits(job: LaunchJob) -> str:
+    return (
+        f"Kubernetes counts the {units.duration(job.deadline_s)} to the Job's end from when it is handed over: waiting for "
+        "nodes is among them, and a longer --max-hours leaves time for it"
+    )
 
 
 def _kind(options: Mapping[str, str]) -> str:

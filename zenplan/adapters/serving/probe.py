@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from statistics import median
 
@@ -28,8 +28,9 @@ from zenplan.errors import ZenplanError
 Say = Callable[[str], None]
 # Of calls of one size, and of requests of one kind: seconds, and the fewest of them.
 _CALL_S, _LEAST, _LOAD_S = 0.5, 7, 1.5
-# Tokens of a text that steps are timed by, and of its prompt; texts at most, of which some end early.
-_TOKENS, _PROMPT, _MOST_TEXTS = 12, 4, 6
+# Tokens of a text that steps are timed by, and of its prompt; texts at most, of which some end early. A text of less than
+# _TEXT_S is over before this process is scheduled once or twice: the next is twice as long, unless it ended by itself.
+_TOKENS, _PROMPT, _MOST_TEXTS, _TEXT_S = 12, 4, 6, 0.1
 _MOST_LINE, _LATE_S = 1 << 24, 120.0
 
 
@@ -171,32 +172,37 @@ async def _of_requests(times: ServerTimes, service: Service, client: _Client) ->
 
 
 async def _steps(service: Service) -> dict[int, float]:
-    """Seconds of a step with each number of texts: medians."""
-    found = dict[int, float]()
+    """Seconds of a step with each number of texts: means, for tokens come several at once where this process is late."""
+    found, count = dict[int, float](), _TOKENS
     for size in _sizes(service.batcher.batch):
-        gaps = list[float]()
+        taken_s, steps = 0.0, 0
         for seed in range(_MOST_TEXTS):
-            gaps += await _gaps(service.worker, size, seed * size)
-            if len(gaps) >= _LEAST:
+            text_s, made = await _written(service.worker, size, count, seed * size)
+            taken_s, steps = taken_s + text_s, steps + made
+            if steps >= _LEAST and taken_s >= _TEXT_S:
                 break
-        if gaps:
-            found[size] = median(gaps)
+            if text_s < _TEXT_S and made == count - 3:
+                count *= 2
+        if steps:
+            found[size] = taken_s / steps
     return found
 
 
-async def _gaps(worker: ModelWorker, size: int, seed: int) -> list[float]:
-    """Between two tokens of the first text, while all of them are written."""
+async def _written(worker: ModelWorker, size: int, count: int, seed: int) -> tuple[float, int]:
+    """Seconds from the second token of the first text to that before its last, and steps in that time: until one ends."""
     at, alive = list[float](), [True] * size
 
     async def write(number: int) -> None:
-        async for _, last in worker.write([1] * _PROMPT, _TOKENS, 1.0, seed + number):
-            if last:
-                alive[number] = False
-            elif number == 0 and all(alive):
-                at.append(time.perf_counter())
+        async with aclosing(worker.write([1] * _PROMPT, count, 1.0, seed + number)) as tokens:
+            async for _, last in tokens:
+                alive[number] = not last
+                if not all(alive):
+                    return
+                if number == 0:
+                    at.append(time.perf_counter())
 
     await asyncio.gather(*map(write, range(size)))
-    return [float(each) for each in np.diff(at[1:])]
+    return (at[-1] - at[1], len(at) - 2) if len(at) > 2 else (0.0, 0)
 
 
 async def _of_texts(times: ServerTimes, service: Service, client: _Client) -> ServerTimes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -18,20 +19,33 @@ from zenplan.planning.money.ranking import Wish, figure
 MOST = 40
 # What a comparison without anything to compare is of.
 DEFAULT = "gpu"
+# Flags of amounts, in which commas part thousands; and a list, as flags of names take one.
+_AMOUNTS = ("COUNT", "SIZE", "USD", "NUMBER", "PERCENT", "TIME")
+_LIST, _THOUSANDS = r"[0-9.]+\w*%?(?:, *[0-9.]+\w*%?)+", r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])"
 
 
 def combinations(given: Mapping[str, Sequence[Any]]) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
     """Flags that were given more than once, and each combination of the values of all.
 
     Raises:
-        UsageError: there are more than ``MOST``.
+        UsageError: there are more than ``MOST``, or a number has commas that part no thousands.
     """
+    for name, texts in given.items():
+        if FLAGS[name].metavar in _AMOUNTS:
+            _check_single(FLAGS[name].flag, texts or ())
     names = tuple(name for name in FLAGS if len(given.get(name) or ()) > 1)
     values = {name: tuple(dict.fromkeys(each)) for name, each in given.items() if each}
     combined = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
     if len(combined) > MOST:
         raise UsageError(f"{len(combined)} estimates are too many to compare", f"the most is {MOST}")
     return names, combined
+
+
+def _check_single(flag: str, texts: Sequence[str]) -> None:
+    for text in texts:
+        if re.fullmatch(_LIST, text) and not re.match(_THOUSANDS, text):
+            several = " ".join(f"{flag} {each.strip()}" for each in text.split(","))
+            raise UsageError(f"{flag} takes one amount at a time, not '{text}'", f"several are: {several}")
 
 
 def compare(

@@ -216,7 +216,14 @@ def _together(plan: Planned, trained: Trained, engine: Engine) -> Together:
     """Who trains it: the ranks of the plan, laid out as it says where the engine can."""
     ranks = plan.nodes * plan.node_ranks
     texts = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "there", **dict.fromkeys(("RANK", "LOCAL_RANK"), "0")}
-    laid_out = plan.laid_out(several_of(engine).shards)
+    several = several_of(engine)
+    laid_out = plan.laid_out(several.shards)
+    if not several.divides and laid_out.get("tensor_parallel", 1) > 1:
+        other = "--software fsdp plans with ZeRO alone; or " if several.shards else ""
+        raise UsageError(
+            f"the plan divides matrices over {laid_out['tensor_parallel']} devices, which {engine.name} does not",
+            f'{other}backend = "jax" in {trained.path}',
+        )
     return together_of({**trained.together, **laid_out}, engine, {**texts, "MASTER_PORT": str(PORT)})
 
 

@@ -1,4 +1,4 @@
-"""Help of a command with many options: a section for each group of them."""
+"""A command with many options: its help has a section for each group of them, and each is given once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _ALONE: Final = "Options"
 _OTHERS: Final = "Other"
 _ARGUMENTS: Final = "Arguments"
+# Of commands whose answers another shows side by side.
+_BESIDE: Final = {"estimate": "; 'zenplan compare' takes several, and shows them side by side"}
 
 
 def sections(command: Any, context: Any) -> Mapping[str, Sequence[tuple[str, str]]]:
@@ -28,8 +30,24 @@ def sections(command: Any, context: Any) -> Mapping[str, Sequence[tuple[str, str
     return {**found, (_OTHERS if found.keys() - {_ARGUMENTS} else _ALONE): others}
 
 
+def _several(command: str | None, flag: str) -> Exception:
+    from zenplan.errors import UsageError
+
+    return UsageError(f"{flag} is given twice", f"give one{_BESIDE.get(command or '', '')}")
+
+
 class Grouped(TyperCommand):
-    """A command whose help has a section for each ``rich_help_panel``, in plain text."""
+    """A command whose help has a section for each ``rich_help_panel``, in plain text. An option has one value, unless it
+    is a list: Typer alone would take the last one without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As Typer does. Raises UsageError: an option that takes one value has two."""
+        given = self.make_parser(ctx).parse_args(args=list(args))[2]
+        options = [each for each in given if each.param_type_name == "option" and each.nargs == 1]
+        for each in options:
+            if options.count(each) > 1 and not (each.multiple or each.is_flag):
+                raise _several(self.name, each.opts[0])
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Its arguments and options, section by section."""

@@ -15,7 +15,8 @@ def tight(estimate: Estimate) -> str:
     has = estimate.cluster.accelerator.capacity_bytes
     return (
         f"Memory is tight, and it may run out: {units.size(estimate.memory.total_bytes)} of {units.size(has)} a device. "
-        f"Nothing surely fits; of published peaks {HIGHER:.0%} lie over {1.0 / FITS_UP_TO - 1.0:.0%} above the predicted."
+        f"Nothing surely fits; of published peaks {units.percent(HIGHER)} lie over "
+        f"{units.percent(1.0 / FITS_UP_TO - 1.0)} above the predicted."
     )
 
 

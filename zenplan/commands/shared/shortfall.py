@@ -71,7 +71,7 @@ def shortfall(where: Cluster, needs_bytes: float) -> str:
     needs = f"{where.devices} × {where.accelerator.name} needs {units.size(needs_bytes)} a device of {units.size(has)}"
     if needs_bytes > has:
         return f"{needs}: {units.size(needs_bytes - has)} short"
-    return f"{needs}, {HEADROOM:.0%} of it left free: {units.size(needs_bytes - usable_bytes(where))} short"
+    return f"{needs}, {units.percent(HEADROOM)} of it left free: {units.size(needs_bytes - usable_bytes(where))} short"
 
 
 def trains_in(accelerator: Accelerator, precision: Precision) -> bool:

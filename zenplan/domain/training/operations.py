@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from zenplan import units
 from zenplan.domain import checks
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import DataError
@@ -165,9 +166,9 @@ class Operations:
             (
                 ("power_share", "idle_power_share", "host_w"),
                 "power",
-                f"{low_power:.0%} to {high_power:.0%} of the limit, middle {power:.0%}",
+                f"{units.percent(low_power)} to {units.percent(high_power)} of the limit, middle {units.percent(power)}",
                 assumed,
-                f"idle devices {self.idle_power_share:.0%}, and {self.host_w:.0f} W of the host for each",
+                f"idle devices {units.percent(self.idle_power_share)}, and {self.host_w:.0f} W of the host for each",
             ),
             (("pue",), "PUE", f"{self.pue:g} where the provider's is not published", assumed, ""),
             (

@@ -189,7 +189,7 @@ def _memory(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
         "activations_bytes": "Σ kept by operators · micro-batches under way",
         "logits_bytes": f"b·{outputs}·{logit_bytes(plan):g} bytes/(t·c), on the last stage",
         "workspace_bytes": f"{units.size(WORKSPACE_BYTES)}, and {units.size(COLLECTIVES_BYTES)} for collectives",
-        "fragmentation_bytes": f"{FRAGMENTATION:.0%} of activations and logits",
+        "fragmentation_bytes": f"{units.percent(FRAGMENTATION)} of activations and logits",
     }
     for name, value in memory.parts().items():
         yield line(
