@@ -3,7 +3,7 @@
     python benchmarks/after.py [--small] [--only convnet] [--backend jax] [--show] [--readme]
 
 Runs that are not there are made first. Each export is ``zenplan export``, as a user starts it; what came of it is kept as
-it comes, in ``exports_full.jsonl`` beside the runs, and not made again. Weights in int8 and int4 are exported from the
+it comes, in ``measured/exports_full.jsonl``, and not made again. Weights in int8 and int4 are exported from the
 first backend alone: whichever trained, the same worker writes them.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import readme
-from training_runs import BACKENDS, Bench, Kept, Task, all_made, asked, chosen, parser
+from training_runs import BACKENDS, HERE, WORK, Bench, Kept, Task, all_made, asked, chosen, parser
 
 from zenplan.adapters.run_folder.lines import read_lines
 from zenplan.domain.measured.export import TOLERANCE, WRITTEN
@@ -25,10 +25,13 @@ from zenplan.domain.training.forms import FORMS, QUANTIZED
 # Of the test set.
 SAMPLES: Final = 400
 MARK: Final = "exports"
+# Of a document, what says where this machine has it, and what it is made of.
+_OF_HERE: Final = ("run", "path", "tokenizer", "sha256", "inputs", "classes", "preparing")
 
 
 def _file(bench: Bench) -> Path:
-    return bench.work / f"exports_{bench.size}.jsonl"
+    where = HERE / "measured" if bench.work == WORK else bench.work
+    return where / f"exports_{bench.size}.jsonl"
 
 
 def kept(bench: Bench) -> dict[tuple[str, str, str, str], dict[str, Any]]:
@@ -46,7 +49,7 @@ def exported(bench: Bench, task: Task, backend: str, form: str, quantize: str) -
     if done.returncode not in (0, 3):
         return {**known, "said": done.stderr[-500:]}
     (found,) = json.loads(done.stdout)["exports"]
-    return {**known, **found}
+    return {**known, **{name: value for name, value in found.items() if name not in _OF_HERE}}
 
 
 def run(bench: Bench, tasks: Sequence[Task], backends: Sequence[str]) -> None:

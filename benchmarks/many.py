@@ -362,7 +362,17 @@ def memory(bench: Bench, task: Task, kept: Kept) -> None:
             "--data",
             str(bench.prepared(task)),
         ]
-        words += [*layout_flags(layout), "--steps", "8", "--evaluate-every", "0", "--checkpoint-every", "0"]
+        words += [
+            *layout_flags(layout),
+            "--steps",
+            "8",
+            "--warmup-steps",
+            "0",
+            "--evaluate-every",
+            "0",
+            "--checkpoint-every",
+            "0",
+        ]
         words += ["--threads", "1", "--format", "json", *(f"--option={each}" for each in _WIDE)]
         done = subprocess.run(
             zenplan(words), env=bench.environment(folder.name), capture_output=True, text=True, check=False

@@ -35,7 +35,7 @@ from zenplan.domain.measured.run import BY_NAME
 from zenplan.fitting.fit import fit, groups_of
 from zenplan.fitting.intervals import quantile
 from zenplan.fitting.model import Model
-from zenplan.fitting.prior import START, STAGES, Stage, start
+from zenplan.fitting.prior import STAGES, START, Stage, start
 from zenplan.fitting.published import published_runs, publisher_of, rows_of, thinned
 
 Cells = Mapping[str, str]
@@ -315,21 +315,22 @@ def _beyond_table(found: Sequence[Scored]) -> str:
     for one in each:
         makers.setdefault(one.scored.series.publisher, []).append(one)
 
-    def share(of: Callable[[Beyond], float]) -> str:
-        return f"{100 * mean(mean(of(one) for one in group) for group in makers.values()):.0f} %"
+    def share(of: Mapping[int, float]) -> str:
+        return f"{100 * mean(mean(of[id(one)] for one in group) for group in makers.values()):.0f} %"
 
+    held = {id(one): mean(one.held) for one in each}
     rows = []
     for title, end in (("low end", 0), ("middle", None), ("high end", 2)):
         ratios = {id(one): one.efficient(0.0 if end is None else one.off[end]) for one in each}
         drop = [ratios[id(one)] for one in each if one.scored.workers[0] < one.scored.devices[-1]]
-        tested = (lambda r: r > 1, lambda r: r == 1, lambda r: r < 1)
-        shares = [share(lambda one, t=test, r=ratios: t(r[id(one)])) for test in tested]
+        signs = {key: float(np.sign(ratio - 1.0)) for key, ratio in ratios.items()}
+        shares = [share({key: float(of == sign) for key, of in signs.items()}) for sign in (1.0, 0.0, -1.0)]
         rows.append(f"| {title} | {median(drop):.1f} × | " + " | ".join(shares) + " |")
     said = (
         f"Of {len(each)} weak series of three counts or more, of {len(makers)} publishers, the step to the second count is "
         f"taken as measured. Beyond it, 80 % of the efficiencies (ln, published over predicted, over the square root of the "
         f"doublings) lie between {low:.3f} and {high:+.3f}, the median is {mid:.3f}. The range of the other publishers "
-        f"holds {share(lambda one: mean(one.held))} of each one's."
+        f"holds {share(held)} of each one's."
     )
     head = "| efficient number | over the published | too high | the same | too low |\n|---|---:|---:|---:|---:|"
     return "\n\n".join((said, "\n".join((head, *rows))))

@@ -9,7 +9,6 @@ model's worker takes of what worker and server take together.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import statistics
@@ -151,10 +150,10 @@ def asked(port: int, pid: int, case: Case, example: Any, seconds: float, core: i
     os.sched_setaffinity(0, {core})
     value = {"sample": example} if case.samples == 1 else {"samples": [example] * case.samples}
     load = Load(port=port, path="/predict", body=json.dumps(value), clients=case.clients, seconds=seconds)
-    asyncio.run(put_on(replace(load, seconds=1.0, most=1000)))
+    put_on(replace(load, seconds=1.0, most=1000))
     worker = worker_of(pid)
     before = (cpu_s(pid), cpu_s(worker))
-    found = asyncio.run(put_on(load))
+    found = put_on(load)
     if found.refused:
         raise SystemExit(found.refused)
     return Loads(found.latency_s, found.wall_s, cpu_s(pid) - before[0], cpu_s(worker) - before[1])

@@ -79,6 +79,7 @@ def launch(
     out: File | None = None,
     overwrite: bool = False,
     train: File | None = None,
+    data: File | None = None,
     name: str | None = None,
     run_folder: File | None = None,
     spot: bool | None = None,
@@ -108,6 +109,7 @@ def launch(
         out: folder of the files; None for ``launch-SYSTEM``.
         overwrite: replace files that were edited.
         train: what is trained; None for run.toml beside the plan.
+        data: the data, as all nodes call them; None for those of what is trained.
         name: of the job.
         run_folder: where the run is kept, as all nodes see it.
         spot: on machines that can be taken away; None as the plan.

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from zenplan.documents import encode
-from zenplan.worker.protocol import Event, Explain, Export, Score, Train, decode_event
+from zenplan.worker.protocol import Compress, Event, Explain, Export, Score, Train, decode_event
 
 SCRIPT = """
 import sys
@@ -25,7 +25,7 @@ from zenplan.worker.measuring.machine import prepare
 prepare("cpu", 1, "fp32")
 import keras
 from zenplan.worker.measuring.memory import Memory
-from zenplan.worker.protocol import Events, Explain, Export, Train, decode_job
+from zenplan.worker.protocol import Compress, Events, Explain, Export, Train, decode_job
 from zenplan.worker.trained.explaining import explain
 from zenplan.worker.trained.scoring import score
 from zenplan.worker.training.keras_trainee import keras_trainee
@@ -40,6 +40,9 @@ def do(job, events):
     elif isinstance(job, Export):
         from zenplan.worker.trained.exporting import export
         export(job, events)
+    elif isinstance(job, Compress):
+        from zenplan.worker.trained.compressing import compress
+        compress(job, events)
     else:
         (explain if isinstance(job, Explain) else score)(job, events)
 
@@ -50,7 +53,9 @@ for number, line in enumerate((folder / "jobs").read_text(encoding="utf-8").spli
 """
 
 
-def together(folder: Path, backend: str, jobs: Sequence[Train | Score | Explain | Export]) -> list[list[Event]]:
+def together(
+    folder: Path, backend: str, jobs: Sequence[Train | Score | Explain | Export | Compress]
+) -> list[list[Event]]:
     """What was said of each job, in one process of that backend; builders are looked for in the folder."""
     place = Path(mkdtemp(dir=folder, prefix="jobs-"))
     (place / "jobs").write_text("".join(encode(job) + "\n" for job in jobs), encoding="utf-8")

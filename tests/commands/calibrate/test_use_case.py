@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from zenplan.adapters.machine.host import read_host
 from zenplan.adapters.store.store import CalibrationStore
+from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.adapters.workers import ranks
 from zenplan.adapters.workers.engines import KerasEngine, engines
 from zenplan.commands.calibrate import asked, points, running, use_case
@@ -584,7 +585,9 @@ def test_the_step_of_several_workers_stands_beside_that_of_one(run: Any, monkeyp
     assert together.speed_up == pytest.approx(2 * alone_s / (alone_s + 12e6 * 1e-9), rel=1e-3)
     # Half of what n workers send for a byte is what two of them do, as n - 1 of n.
     eight = next(each for each in together.scaling if each.workers == 8)
-    assert eight.step_s.mid == pytest.approx(alone_s + 12e6 * 1e-9 * 2 * 7 / 8, rel=1e-3)
+    # The slowest of eight is 1.43 standard deviations behind, that of two 0.59.
+    later = 1 + (1.434 - 0.589) * read_coefficients().all["variation"].value
+    assert eight.step_s.mid == pytest.approx(alone_s * later + 12e6 * 1e-9 * 2 * 7 / 8, rel=1e-3)
     assert [each.measured for each in together.scaling] == [each.workers == 2 for each in together.scaling]
     report = calibrate_report(Calibrations(taken=(found,)))
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
@@ -605,7 +608,13 @@ def test_the_step_of_several_workers_stands_beside_that_of_one(run: Any, monkeyp
     assert float(rows["beside one by itself"][0]) == pytest.approx(
         2 * float(rows_of_quick["beside one by itself"][0]), 0.01
     )
-    assert rows["efficient workers"][0] == "4,096 or more"
+    low, mid, high = together.efficient_workers.ends
+    assert 2 < low < mid == high == 4096
+    assert rows["efficient workers"][0] == f"{low:g}"
+    assert rows["efficient workers"][1].endswith("4,096 or more in the middle, 4,096 or more at the high end")
+    told = report.document["calibrations"][0]["together"]
+    assert told["efficient_workers"] == low
+    assert told["efficient_workers_range"] == {"low": low, "mid": 4096, "high": 4096}
     assert rows["all-to-all"][1] == "500 MB/s"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from zenplan.commands.estimate.screen import plans, price_age
 from zenplan.domain.answer.answer import Answer, Label
 from zenplan.domain.market.offer import Billing
 from zenplan.errors import NoFit
@@ -84,7 +85,7 @@ def test_nothing_that_is_told_of_is_nearer_than_the_nearest(ask: Ask, options: d
     assert answer.ranked[0].total_usd is not None
     assert enough[0] is not None
     # But for an old price, which leads where it helps to keep the budget, and else stands behind fresh ones.
-    old = ["old price" in way.text for way in answer.would_help if way.change.startswith("--budget")]
+    old = [", price " in way.text for way in answer.would_help if way.change.startswith("--budget")]
     assert old[0] or answer.ranked[0].total_usd.mid <= enough[0] * (1 + 1e-9)
 
 
@@ -151,3 +152,17 @@ def test_a_later_deadline_is_a_later_horizon(ask: Ask) -> None:
     assert answer.request.longest_s == 400 * DAY_S
     assert answer.met
     assert Label.RECOMMENDED in answer.ranked[0].labels
+
+
+def test_what_is_cheaper_by_an_old_price_is_said_beside_the_cheapest(ask: Ask) -> None:
+    """Prices that are fresh stand before old ones; an old one that costs less is named where cheap is what was asked for."""
+    answer = ask(params=7e9, budget_usd=800.0)
+    named = answer.labelled(Label.CHEAPEST)
+    assert named is not None
+    assert named.total_usd is not None
+    assert price_age(answer, named) == ""
+    said = re.fullmatch(r"\$([\d,]+) on .+, price \d+ days old", answer.cheaper_old)
+    assert said is not None
+    assert float(said[1].replace(",", "")) < named.total_usd.mid
+    assert plans(answer).caption == f"cheapest: of fresh prices; {answer.cheaper_old}"
+    assert ask(params=7e9).cheaper_old == ""

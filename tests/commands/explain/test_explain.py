@@ -108,7 +108,7 @@ def test_a_run_that_is_not_there_or_not_finished(called: Called, rows_run: Path,
     status = json.loads((rows_run / "status.json").read_text())
     (other / "status.json").write_text(json.dumps({**status, "state": "stopped", "step": 3}))
     done = called("explain", str(other))
-    assert (done.code, "not finished: step 3" in done.err, "--resume" in done.err) == (2, True, True)
+    assert (done.code, "not finished, but stopped: step 3" in done.err, "--resume" in done.err) == (2, True, True)
     (other / "status.json").write_text(json.dumps(status))
     done = called("explain", str(other))
     assert (done.code in (1, 2), "is gone" in done.err) == (True, True)

@@ -59,7 +59,7 @@ def test_one_that_was_stopped_says_so_and_a_name_cannot_break_the_page(
     assert done.code == 0
     assert "<script>" not in done.out
     assert "stopped" in done.out
-    assert "not finished: step 7" in done.out
+    assert "not finished, but stopped: step 7" in done.out
 
 
 def test_neither_a_plan_nor_a_run(called: Call) -> None:

@@ -16,7 +16,8 @@ def efficiency(**changes: Any) -> Efficiency:
     names = ("matmul", "wide_matmul", "attention", "convolution", "memory", "link", "pcie", "staged", "network")
     shares = dict.fromkeys((*names, "feed"), 0.5)
     times = dict.fromkeys(
-        ("fill_elements", "operator_s", "launch_s", "host_s", "contention", "variation", "link_hop_s", "network_hop_s"), 0.0
+        ("fill_elements", "operator_s", "launch_s", "host_s", "contention", "variation", "link_hop_s", "network_hop_s"),
+        0.0,
     )
     return Efficiency(
         **{

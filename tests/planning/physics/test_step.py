@@ -73,7 +73,7 @@ def test_micro_batches_come_one_after_another(make: Any) -> None:
 )
 def test_the_host_takes_its_time_once_a_step(make: Any, layout: Layout) -> None:
     # Whatever the micro-batches and stages: not in the bubble, and nothing hides behind it.
-    none, some = (step(make, layout, efficiency={**LATENCY, "host_s": h}) for h in (0.0, 0.25))
+    none, some = (step(make, layout, efficiency={**LATENCY, "variation": 0.0, "host_s": h}) for h in (0.0, 0.25))
     assert some == replace(none, host_s=0.25)
     assert some.total_s == pytest.approx(none.total_s + 0.25)
 

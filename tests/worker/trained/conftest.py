@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +13,18 @@ from tests.worker.training.conftest import Lab
 from tests.worker.training.conftest import backend as backend
 from tests.worker.training.conftest import lab as lab
 from tests.worker.training.conftest import one_backend as one_backend
-from zenplan.worker.protocol import Ended, Metric, Trained
+from zenplan.worker.protocol import Ended, Metric, Train, Trained
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """A folder of the whole module, with runs that its tests leave as they are."""
     return Lab(tmp_path_factory.mktemp("shared"))
+
+
+def to_be(job: Train) -> Trained:
+    """The model of a run that is still to be done."""
+    return Trained(path=str(Path(job.folder, "model", "model.keras")), job=job, precision="fp32")
 
 
 def finished(lab: Lab, backend: str, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Trained, Metric]]:

@@ -8,21 +8,28 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.worker.together import together
+from tests.worker.trained.conftest import to_be
 from tests.worker.training.conftest import Lab
-from zenplan.adapters.workers.process import Limits, run_job
-from zenplan.worker.protocol import Artefact, Compress, Compressed, Ended, Event, Kind, Piece, Score, Scored, Trained
+from zenplan.worker.protocol import Artefact, Compress, Compressed, Ended, Kind, Piece, Score, Scored
 
 
-def heard(job: Compress | Score, backend: str) -> list[Event]:
-    found: list[Event] = []
-    run_job(job, backend, Limits(), lambda stage, seconds: None, hear=found.append)
-    return found
+def made(
+    lab: Lab, backend: str, pieces: tuple[Piece, ...], scored: tuple[Artefact, ...] = (), **changes: Any
+) -> tuple[dict[str, Compressed], list[Scored], str]:
+    """Of a run: what is made of its model, by name; what that and the artefacts score; the model's path.
 
-
-def finished(lab: Lab, backend: str, **changes: Any) -> Trained:
+    All in one process.
+    """
     job = lab.job("run", changes.pop("data"), **changes)
-    (end,) = (each for each in lab.trained(job, backend) if isinstance(each, Ended))
-    return Trained(path=end.model, job=job, precision="fp32")
+    model = to_be(job)
+    compress = Compress(what="run", model=model, pieces=pieces)
+    score = [Score(what="run", model=model, artefacts=scored)] if scored else []
+    trained, told, *scores = together(lab.folder, backend, [job, compress, *score])
+    assert isinstance(trained[-1], Ended)
+    assert trained[-1].model == model.path
+    found = {each.name: each for each in told if isinstance(each, Compressed)}
+    return found, [each for events in scores for each in events if isinstance(each, Scored)], model.path
 
 
 def artefact(lab: Lab, name: str, quantize: str = "") -> Artefact:
@@ -33,23 +40,17 @@ def artefact(lab: Lab, name: str, quantize: str = "") -> Artefact:
 def test_a_convnet_is_pruned_and_distilled(lab: Lab, backend: str) -> None:
     """Its statistics of batches go on while its weights are masked; in int8 Keras has no form of it."""
     kind = Kind(name="convnet", options={"width": 8, "stages": 1})
-    model = finished(lab, backend, data=lab.images(), model=kind, steps=30)
     names = [artefact(lab, each) for each in ("pruned", "student")]
     pieces = (
         Piece(method="prune", sparsity=0.6, steps=12, artefacts=(names[0], artefact(lab, "pruned-int8", "int8"))),
         Piece(method="distill", width=0.5, steps=30, artefacts=(names[1],)),
     )
-    told = {
-        e.name: e for e in heard(Compress(what="run", model=model, pieces=pieces), backend) if isinstance(e, Compressed)
-    }
+    told, (_, pruned, student), _ = made(lab, backend, pieces, tuple(names), data=lab.images(), model=kind, steps=30)
     assert told["pruned"].zeros == pytest.approx(0.6, abs=0.01)
     assert told["pruned"].steps == 12
     assert (told["pruned-int8"].layer, told["pruned-int8"].path) == ("convolution0b", "")
     assert told["student"].student == Kind(name="convnet", options={"width": 4, "stages": 1, "dropout": 0.0})
     assert told["student"].parameters < 0.5 * told["pruned"].parameters
-    _, pruned, student = (
-        e for e in heard(Score(what="run", model=model, artefacts=tuple(names)), backend) if isinstance(e, Scored)
-    )
     assert [pruned.name, student.name] == ["pruned", "student"]
     # By chance it is ln 3. The student's own statistics of batches need more steps than these.
     assert pruned.values["loss"] < 1.0
@@ -57,29 +58,22 @@ def test_a_convnet_is_pruned_and_distilled(lab: Lab, backend: str) -> None:
 
 
 def test_adapters_are_merged(lab: Lab, one_backend: str) -> None:
-    model = finished(lab, one_backend, data=lab.text(), lora_rank=2)
     merged = artefact(lab, "merged")
     piece = Piece(method="plain", artefacts=(merged,))
-    (told,) = (
-        e for e in heard(Compress(what="run", model=model, pieces=(piece,)), one_backend) if isinstance(e, Compressed)
-    )
-    own, other = (
-        e for e in heard(Score(what="run", model=model, artefacts=(merged,)), one_backend) if isinstance(e, Scored)
-    )
+    found, (own, other), path = made(lab, one_backend, (piece,), (merged,), data=lab.text(), lora_rank=2)
+    (told,) = found.values()
     assert other.difference == pytest.approx(0.0, abs=1e-4)
-    assert Path(told.path).stat().st_size < Path(model.path).stat().st_size
+    assert Path(told.path).stat().st_size < Path(path).stat().st_size
     assert own.values["loss"] == pytest.approx(other.values["loss"], rel=1e-5)
 
 
 def test_a_piece_ends_when_its_time_is_over(lab: Lab, one_backend: str) -> None:
-    model = finished(lab, one_backend, data=lab.text(), steps=4)
     pieces = tuple(
         Piece(method=method, sparsity=0.5, steps=100_000, seconds=1.0, artefacts=(artefact(lab, method),))
         for method in ("prune", "distill")
     )
-    told = [
-        e for e in heard(Compress(what="run", model=model, pieces=pieces), one_backend) if isinstance(e, Compressed)
-    ]
+    found, _, _ = made(lab, one_backend, pieces, data=lab.text(), steps=4)
+    told = list(found.values())
     assert [each.refused for each in told] == ["", ""]
     for each in told:
         assert 1 <= each.steps < 100_000

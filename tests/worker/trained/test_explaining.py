@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.worker.together import together
+from tests.worker.trained.conftest import to_be
 from tests.worker.training.conftest import Lab, image_data
 from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.errors import UsageError
-from zenplan.worker.protocol import Ended, Event, Explain, Explained, Importance, Kind, Optimizer, Target, Trained
+from zenplan.worker.protocol import Ended, Event, Explain, Explained, Importance, Kind, Optimizer, Target, Train
 from zenplan.worker.trained.places import places_of, rank_correlation
 
 BUILDER = """
@@ -44,42 +47,54 @@ def texts(lab: Lab) -> str:
     return lab.data("words", card, {f"{p}-{n}": v[s] for p, s in cut.items() for n, v in (("x", x), ("y", y))})
 
 
-def trained(lab: Lab, backend: str, data: str, model: Any, steps: int = 150) -> Trained:
+def job_of(lab: Lab, data: str, model: Any, steps: int = 150) -> Train:
     optimizer = Optimizer(name="adam", learning_rate=1e-2)
-    job = lab.job(
+    return lab.job(
         "run", data, model=model, optimizer=optimizer, steps=steps, batch=32, micro_batch=32, evaluate_every=0
     )
-    (end,) = (each for each in lab.trained(job, backend) if isinstance(each, Ended))
-    return Trained(path=end.model, job=job)
+
+
+def explained(lab: Lab, backend: str, job: Train, *asked: Mapping[str, Any]) -> list[list[Any]]:
+    """What is said of the model of a run to each question, in the process that trained it."""
+    model = to_be(job)
+    trained, *answers = together(lab.folder, backend, [job, *(Explain(what="run", model=model, **q) for q in asked)])
+    assert isinstance(trained[-1], Ended)
+    assert trained[-1].model == model.path
+    return [found(answer) for answer in answers]
+
+
+def found(events: list[Event]) -> list[Any]:
+    return [each for each in events if isinstance(each, Explained | Importance)]
 
 
 def told(backend: str, **job: Any) -> list[Any]:
+    """The same in a process of its own."""
     heard: list[Event] = []
     run_job(Explain(what="run", **job), backend, Limits(), lambda stage, seconds: None, hear=heard.append)
-    return [each for each in heard if isinstance(each, Explained | Importance)]
+    return found(heard)
 
 
 def test_planted_columns_are_found(lab: Lab, backend: str) -> None:
     (lab.folder / "builder.py").write_text(BUILDER)
-    model = trained(lab, backend, planted(lab), Target(target="builder:mlp"))
-    for method in ("gradients", "occlusion"):
-        found = told(backend, model=model, method=method, count=20)
+    job = job_of(lab, planted(lab), Target(target="builder:mlp"))
+    methods = ("gradients", "occlusion")
+    questions = [*({"method": method, "count": 20} for method in methods), {"method": "permutation", "repeats": 2}]
+    *each_method, (whole,) = explained(lab, backend, job, *({"count": 0, **asked} for asked in questions))
+    for method, found in zip(methods, each_method, strict=True):
         sizes = np.mean([np.abs(each.inputs["x"].values) for each in found], axis=0)
         assert {*np.argsort(sizes)[-2:]} == {0, 3}
         # Large numbers count for more in any model: of eight, some are the same in both.
         assert np.median([each.randomised for each in found]) < 0.8
         assert all((each.completeness is None) == (method == "occlusion") for each in found)
         assert max(each.completeness or 0.0 for each in found) < 0.02
-    (found,) = told(backend, model=model, method="permutation", count=0, repeats=2)
-    importances = np.array(found.inputs["x"].values)
+    importances = np.array(whole.inputs["x"].values)
     assert {*np.argsort(importances)[-2:]} == {0, 3}
     assert importances[[0, 3]].min() > 5 * np.abs(np.delete(importances, [0, 3])).max()
 
 
 def test_the_telling_token_is_found(lab: Lab, backend: str) -> None:
     kind = Kind(name="text-classifier", options={"layers": 1, "width": 16, "heads": 2})
-    model = trained(lab, backend, texts(lab), kind, 300)
-    found = told(backend, model=model, count=12)
+    (found,) = explained(lab, backend, job_of(lab, texts(lab), kind, 300), {"count": 12})
     right = [np.argmax(each.inputs["x"].values) == np.argmin(each.inputs["x"].given) for each in found]
     assert np.mean(right) >= 0.9
     assert np.median([each.completeness for each in found]) < 0.05
@@ -87,9 +102,12 @@ def test_the_telling_token_is_found(lab: Lab, backend: str) -> None:
 
 def test_the_telling_part_of_an_image_is_found(lab: Lab, one_backend: str) -> None:
     data = image_data(lab.folder / "images", 900)
-    model = trained(lab, one_backend, data, Kind(name="convnet", options={"width": 8, "stages": 1}), 120)
-    for method in ("gradients", "occlusion"):
-        found = told(one_backend, model=model, method=method, count=9)
+    job, methods = (
+        job_of(lab, data, Kind(name="convnet", options={"width": 8, "stages": 1}), 120),
+        ("gradients", "occlusion"),
+    )
+    answers = explained(lab, one_backend, job, *({"method": method, "count": 9} for method in methods))
+    for method, found in zip(methods, answers, strict=True):
         rows = [np.argmax(np.array(e.inputs["x"].values).reshape(e.inputs["x"].shape).sum(axis=1)) for e in found]
         # An image is bright in row 2 × its class; a convolution sees one row to either side.
         right = [abs(row - 2 * each.label) <= 1 for row, each in zip(rows, found, strict=True)]
@@ -97,13 +115,10 @@ def test_the_telling_part_of_an_image_is_found(lab: Lab, one_backend: str) -> No
 
 
 def test_what_cannot_be_explained_is_refused(lab: Lab, one_backend: str) -> None:
-    model = trained(
-        lab,
-        one_backend,
-        lab.text(),
-        Kind(name="decoder", options={"layers": 1, "width": 8, "heads": 1, "length": 8}),
-        2,
-    )
+    options = {"layers": 1, "width": 8, "heads": 1, "length": 8}
+    job = job_of(lab, lab.text(), Kind(name="decoder", options=options), 2)
+    assert isinstance(lab.trained(job, one_backend)[-1], Ended)
+    model = to_be(job)
     with pytest.raises(UsageError, match="shuffled"):
         told(one_backend, model=model, method="permutation")
     with pytest.raises(UsageError, match="method"):
@@ -138,10 +153,10 @@ def test_rank_correlation_is_spearmans() -> None:
 
 
 def test_samples_of_ones_own(lab: Lab, one_backend: str, tmp_path: Path) -> None:
-    model = trained(lab, one_backend, planted(lab), Kind(name="softmax-regression"), 60)
+    job = job_of(lab, planted(lab), Kind(name="softmax-regression"), 60)
     x = np.zeros((2, 8), np.float32)
     x[0, 0], x[1, 3] = 3.0, 3.0
     np.savez(tmp_path / "own.npz", x=x)
-    first, second = told(one_backend, model=model, inputs=str(tmp_path / "own.npz"))
+    ((first, second),) = explained(lab, one_backend, job, {"inputs": str(tmp_path / "own.npz")})
     assert np.argmax(np.abs(first.inputs["x"].values)) == 0
     assert np.argmax(np.abs(second.inputs["x"].values)) == 3

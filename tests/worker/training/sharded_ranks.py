@@ -12,8 +12,6 @@ os.environ["KERAS_BACKEND"] = "torch"
 
 import keras
 import numpy as np
-import torch
-from torch import distributed
 
 from zenplan.errors import UsageError
 from zenplan.worker.protocol import Optimizer
@@ -139,7 +137,7 @@ def compared(make: Callable[[], keras.Model], group: TorchGroup) -> dict[str, An
     for divided in (False, True):
         keras.utils.set_random_seed(1)
         model = make()
-        whole = sharded(model, torch.device("cpu")) if divided else None
+        whole = sharded(model, "cpu") if divided else None
         parts = parts_of(model, whole and whole.trained, make is halved, {"shape_of": whole.shape_of} if whole else {})
         stepper: Any = ShardedStepper(parts, group, 0, whole) if whole else TorchStepper(parts, group, 0)
         # The first step is taken back, as it is in a run: of copies it finds out what is not used.
@@ -176,7 +174,7 @@ def compared(make: Callable[[], keras.Model], group: TorchGroup) -> dict[str, An
 def left_out(group: TorchGroup) -> list[bool]:
     """Whether each gradient is no number, where rank 0 alone has one that is none."""
     model = halved()
-    whole = sharded(model, torch.device("cpu"))
+    whole = sharded(model, "cpu")
     stepper = ShardedStepper(parts_of(model, whole.trained, True, {"shape_of": whole.shape_of}), group, 0, whole)
     stepper.step([(np.ones((2, 6), np.float32), np.ones((2, 3), np.float32))], RATE)
     if group.rank == 0:
@@ -190,13 +188,16 @@ def _of_model(parts: Parts) -> list[tuple[str, Any]]:
 
 def refused(make: Callable[[], keras.Model]) -> str:
     try:
-        sharded(make(), torch.device("cpu"))(np.zeros((1, 6), np.int32))
+        sharded(make(), "cpu")(np.zeros((1, 6), np.int32))
     except UsageError as error:
         return error.message
     return ""
 
 
 def main(rank: int, size: int, port: int) -> None:
+    import torch
+    from torch import distributed
+
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
     group = TorchGroup(rank=rank, size=size, share=Share(rank, size), control=distributed.group.WORLD)

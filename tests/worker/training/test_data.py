@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 
 from zenplan.errors import DataError, InputFileError, UsageError
+from zenplan.worker.training import prepared
 from zenplan.worker.training.order import Order
 from zenplan.worker.training.prepared import Prepared
 
@@ -95,3 +99,52 @@ def test_data_that_is_not_what_it_says_is_refused(lab: Any) -> None:
     refused(lambda card, f: (f / "train-x.npy").write_bytes(b""), "no NumPy array")
     with pytest.raises(InputFileError, match="cannot be read"):
         Prepared.read(str(lab.folder / "nothing"))
+
+
+def test_columns_have_the_moments_of_the_training_data(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read some rows at a time; what lies in other parts does not count."""
+    monkeypatch.setattr(prepared, "_ROWS", 7)
+    rows = np.random.default_rng(0).normal((1.7e6, 0.01, 5.0), (1e3, 1e-3, 0.0), (50, 3)).astype(np.float32)
+    card = {"kind": "arrays", "inputs": ["x"], "target": "y", "classes": None}
+    arrays = {"train-x": rows, "train-y": np.zeros(50), "test-x": rows[:3] + 1e9, "test-y": np.zeros(3)}
+    mean, variance = Prepared.read(lab.data("c", card, arrays)).moments("x")
+    assert mean == pytest.approx(rows.astype(np.float64).mean(axis=0))
+    assert variance[:2] == pytest.approx(rows.astype(np.float64).var(axis=0)[:2])
+    # One value alone is nothing to divide by.
+    assert variance[2] == 1.0
+
+
+COLUMNS = """
+import sys
+import keras
+import numpy as np
+from zenplan.worker.counting.keras_file import read_keras_config
+from zenplan.worker.training.kinds import model_of
+from zenplan.worker.training.kinds.facts import Facts
+from zenplan.worker.training.prepared import Prepared
+
+data = Prepared.read(sys.argv[1])
+rows = data.arrays["train"]["x"]
+for name in ("softmax-regression", "lstm"):
+    model = model_of(name, {}, Facts.of(data))
+    inner = keras.Model(model.inputs, model.get_layer("standardised").output)
+    found = keras.ops.convert_to_numpy(inner(np.array(rows)))
+    assert np.allclose(found.mean(axis=0), 0.0, atol=0.01), found.mean(axis=0)
+    assert np.allclose(found.std(axis=0)[:2], 1.0, atol=0.01), found.std(axis=0)
+    model.save("model.keras")
+    read_keras_config("model.keras")
+    again = keras.saving.load_model("model.keras", compile=False)
+    one, other = (keras.ops.convert_to_numpy(each(np.array(rows))) for each in (model, again))
+    assert np.array_equal(one, other)
+"""
+
+
+def test_a_model_of_a_table_takes_columns_as_they_are(lab: Any, one_backend: str) -> None:
+    rows = np.random.default_rng(0).normal((1.7e4, 0.01, 5.0), (1e3, 1e-3, 0.0), (60, 3)).astype(np.float32)
+    card = {"kind": "arrays", "inputs": ["x"], "target": "y", "classes": 2}
+    folder = lab.data("c", card, {"train-x": rows, "train-y": np.arange(60) % 2})
+    environ = {**os.environ, "KERAS_BACKEND": one_backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", COLUMNS, folder], env=environ, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

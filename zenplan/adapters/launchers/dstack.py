@@ -42,6 +42,10 @@ class Dstack:
         """The task, and what it reads. Raises UsageError: no folder is shared, or the devices have no name there."""
         check_shared(job, self.name, "VOLUME")
         _check_literal(job)
+        if ":" in job.volume:
+            raise UsageError(
+                f"--volume {job.volume} is no volume of dstack's", "its name, or a folder of the machines: /mnt/data"
+            )
         options = options_of(job, self.name, ("backend", "region", "fleet"))
         own = provider_name(job, self.name)
         backend = options.get("backend") or own

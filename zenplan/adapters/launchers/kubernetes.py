@@ -20,7 +20,18 @@ from zenplan.adapters.launchers.parts import (
     script,
     to_yaml,
 )
-from zenplan.adapters.launchers.pods import FILES, IMAGE, TAKEN, command, devices, environment, mounts, notes, of_pod
+from zenplan.adapters.launchers.pods import (
+    FILES,
+    IMAGE,
+    TAKEN,
+    check_name,
+    command,
+    devices,
+    environment,
+    mounts,
+    notes,
+    of_pod,
+)
 from zenplan.domain.launch.job import LaunchJob, Submission
 from zenplan.errors import UnknownName, UsageError
 
@@ -42,6 +53,8 @@ class Kubernetes:
         check_shared(job, self.name, "CLAIM")
         check_package(job, self.name, job.shared)
         kind = _kind(options)
+        check_name("--option namespace", options.get("namespace", ""), "namespace", "namespaces")
+        check_name("--option runtime", options.get("runtime", ""), "runtime", "clustertrainingruntimes")
         scope = {"namespace": options["namespace"]} if "namespace" in options else {}
         about = {"zenplan/version": job.zenplan_version, "zenplan/plan-sha256": job.plan_sha256}
         meta = {"name": job.name, **scope, "labels": {"app": job.name}, "annotations": about}

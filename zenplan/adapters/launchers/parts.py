@@ -86,11 +86,13 @@ def port(job: LaunchJob) -> int:
 
 
 def options_of(job: LaunchJob, system: str, known: Iterable[str]) -> Mapping[str, str]:
-    """The options that were given. Raises UnknownName: the system's file has no such one."""
+    """The options that were given. Raises UnknownName: the system's file has no such one; UsageError: one is empty."""
     names = tuple(known)
-    for name in job.options:
+    for name, value in job.options.items():
         if name not in names:
             raise UnknownName(f"option of {system}", name, names)
+        if not value or value != value.strip():
+            raise UsageError(f"--option {name}={value} says nothing", f"as in: --option {name}=VALUE")
     return job.options
 
 

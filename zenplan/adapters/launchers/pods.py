@@ -26,7 +26,8 @@ _RESOURCES: Final[Mapping[str, str]] = {
 TAKEN: Final = (75, 143)
 IMAGE: Final = "python:3.12-slim"
 _EXPANDED: Final = re.compile(r"\$+(?=\()|\${2,}")
-_CLAIM: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_RESOURCE: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 # Labels that clouds and device plugins give their nodes.
 _SPOT: Final = (
     "--option node-selector=cloud.google.com/gke-spot=true (GKE), eks.amazonaws.com/capacityType=SPOT (EKS), "
@@ -62,7 +63,7 @@ def of_pod(job: LaunchJob, options: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         UsageError: the node selector is none, or no claim can be called so.
     """
-    _check_claim(job.volume)
+    check_name("--volume", job.volume, "claim", "pvc")
     volumes: list[dict[str, Any]] = [
         {"name": "files", "configMap": {"name": job.name}},
         {"name": "shm", "emptyDir": {"medium": "Memory"}},
@@ -81,12 +82,16 @@ def devices(job: LaunchJob) -> dict[str, Any]:
     """Limits of its resources; none of processors. Raises UsageError: the devices have no device plugin that is known."""
     if job.accelerator is None:
         return {}
-    name = job.accelerator_name or _RESOURCES.get(job.accelerator.vendor, "")
+    name, hint = (
+        job.accelerator_name or _RESOURCES.get(job.accelerator.vendor, ""),
+        "that of your device plugin, as in nvidia.com/gpu",
+    )
     if not name:
         raise UsageError(
-            f"no resource of Kubernetes is known for {job.accelerator.name}",
-            "--accelerator names that of your device plugin, as in nvidia.com/gpu",
+            f"no resource of Kubernetes is known for {job.accelerator.name}", f"--accelerator names {hint}"
         )
+    if not _RESOURCE.fullmatch(name):
+        raise UsageError(f"--accelerator {name} is no resource of Kubernetes", hint)
     return {"limits": {name: job.node_ranks}}
 
 
@@ -120,10 +125,14 @@ def _selected(text: str) -> dict[str, str]:
     return found
 
 
-def _check_claim(name: str) -> None:
-    """Raise UsageError: no PersistentVolumeClaim can be called so (RFC 1123)."""
-    if name and not _CLAIM.fullmatch(name):
-        raise UsageError(
-            f"--volume {name} is no name of a claim",
-            "that of a PersistentVolumeClaim in the namespace: kubectl get pvc",
-        )
+def check_name(what: str, name: str, kind: str, listed: str) -> None:
+    """Raise UsageError: nothing can be called so (RFC 1123).
+
+    Args:
+        what: the flag.
+        name: that was given; empty for none.
+        kind: of thing, for people.
+        listed: the command of ``kubectl`` that lists them.
+    """
+    if name and not _SUBDOMAIN.fullmatch(name):
+        raise UsageError(f"{what} {name} is no name of a {kind}", f"one that this lists: kubectl get {listed}")

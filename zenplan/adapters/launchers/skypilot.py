@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,9 +22,11 @@ from zenplan.adapters.launchers.parts import (
     to_yaml,
 )
 from zenplan.domain.launch.job import IDLE_S, LaunchJob, Submission
+from zenplan.errors import UsageError
 
 _FILE: Final = "task.yaml"
 _RESTARTS: Final = "begun again whenever machines were taken"
+_BUCKET: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/:]+(/.*)?")
 # What 'zenplan train' ends with where its machine is taken (EX_TEMPFAIL).
 _TAKEN: Final = 75
 
@@ -86,6 +89,8 @@ def _infra(job: LaunchJob) -> str:
 
 
 def _mounts(job: LaunchJob) -> dict[str, Any]:
+    if ":" in job.volume and not _BUCKET.fullmatch(job.volume):
+        raise UsageError(f"--volume {job.volume} is no bucket", "as in: s3://NAME, gs://NAME/PATH; or a volume's name")
     if "://" in job.volume:
         return {"file_mounts": {job.shared: {"source": job.volume, "mode": "MOUNT_CACHED"}}}
     return {"volumes": {job.shared: job.volume}} if job.volume else {}

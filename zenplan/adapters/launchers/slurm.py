@@ -85,6 +85,10 @@ def _directives(job: LaunchJob) -> list[str]:
     found += [f"time={hours}:{rest:02d}:00", f"signal=TERM@{_WARNED_S}", "open-mode=append"]
     found += ["requeue" if job.retries else "no-requeue"]
     if job.accelerator is not None and not job.options.keys() & {"gres", "gpus-per-node", "gpus", "gpus-per-task"}:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]*", job.accelerator_name):
+            raise UsageError(
+                f"--accelerator {job.accelerator_name} is no type of a gres", "as 'scontrol show node' has it"
+            )
         kind = f"{job.accelerator_name}:" if job.accelerator_name else ""
         found.append(f"gpus-per-node={kind}{job.node_ranks}")
     for name, value in job.options.items():

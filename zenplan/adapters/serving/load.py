@@ -1,7 +1,7 @@
 """Requests over connections that stay open: clients that each ask again once they are answered, or requests at a rate.
 
-``python -m zenplan.adapters.serving.load`` reads a ``Load`` a line as JSON, and writes what came of it. It is a process of
-its own, so that its work is not the server's; without the server, or the one who started it, it ends.
+``python -m zenplan.adapters.serving.load`` reads a ``Load`` a line as JSON, and writes what came of it to descriptor 1. It
+is a process of its own, so that its work is not the server's; without the server, or the one who started it, it ends.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import random
 import sys
 import time
 from dataclasses import asdict, dataclass
+
+import uvloop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class Loaded:
     """What came of it.
 
     Attributes:
-        latency_s: of each answer, from when the request was due; wall_s: of all.
+        latency_s: of each answer, from when it was asked for; wall_s: of all.
         refused: the first line of an answer that was none; empty where all were.
     """
 
@@ -48,15 +50,69 @@ class Loaded:
     refused: str = ""
 
 
-_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
 class _Refused(Exception):
     """The server answered with another status than 200."""
 
 
-async def put_on(load: Load) -> Loaded:
+class _Connection(asyncio.Protocol):
+    """One that stays open, with a request at a time: a client's own work must be little beside the server's."""
+
+    def __init__(self) -> None:
+        self._got, self._answer = b"", asyncio.get_running_loop().create_future()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of TCP it is one
+        """As of asyncio."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """As of asyncio."""
+        self._got += data
+        head, between, body = self._got.partition(b"\r\n\r\n")
+        if not between:
+            return
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        if len(body) < int(length.partition(b":")[2]) or self._answer.done():
+            return
+        if head.startswith(b"HTTP/1.1 200"):
+            self._answer.set_result(None)
+        else:
+            self._answer.set_exception(
+                _Refused(f"{head.split(b' ')[1].decode()}: {body[:200].decode(errors='replace')}")
+            )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As of asyncio."""
+        if not self._answer.done():
+            self._answer.set_exception(_Refused("the connection was closed"))
+
+    async def answered(self, request: bytes) -> None:
+        """Ask, and wait for the whole answer."""
+        self._got, self._answer = b"", asyncio.get_running_loop().create_future()
+        if self._transport is not None:
+            self._transport.write(request)
+        await self._answer
+
+    def close(self) -> None:
+        """Nothing more is asked."""
+        if self._transport is not None:
+            self._transport.close()
+        self._answer.cancel()
+
+
+async def _connected(load: Load) -> _Connection:
+    loop = asyncio.get_running_loop()
+    _, found = await loop.create_connection(_Connection, "127.0.0.1", load.port)
+    return found
+
+
+def put_on(load: Load) -> Loaded:
     """Do it. Raises OSError: there is no server."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_put_on(load))
+
+
+async def _put_on(load: Load) -> Loaded:
     begin, found, refused = time.perf_counter(), list[float](), ""
     try:
         await (_paced(load, found) if load.rate_per_s else _clients(load, found))
@@ -71,26 +127,16 @@ def _request(load: Load) -> bytes:
     return f"{head}{len(body)}\r\n\r\n".encode() + body
 
 
-async def _answered(connection: _Connection, request: bytes) -> None:
-    reader, writer = connection
-    writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-    body = await reader.readexactly(int(length.partition(b":")[2]))
-    if not head.startswith(b"HTTP/1.1 200"):
-        raise _Refused(f"{head.split(b' ')[1].decode()}: {body[:200].decode(errors='replace')}")
-
-
 async def _clients(load: Load, found: list[float]) -> None:
     request, end = _request(load), time.perf_counter() + load.seconds
 
     async def client() -> None:
-        connection = await asyncio.open_connection("127.0.0.1", load.port)
+        connection = await _connected(load)
         while time.perf_counter() < end and len(found) < load.most:
             begin = time.perf_counter()
-            await _answered(connection, request)
+            await connection.answered(request)
             found.append(time.perf_counter() - begin)
-        connection[1].close()
+        connection.close()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(load.clients):
@@ -100,10 +146,11 @@ async def _clients(load: Load, found: list[float]) -> None:
 async def _paced(load: Load, found: list[float]) -> None:
     request, free, draw = _request(load), list[_Connection](), random.Random(0)  # noqa: S311 (arrivals are no secret)
 
-    async def ask(due: float) -> None:
-        connection = free.pop() if free else await asyncio.open_connection("127.0.0.1", load.port)
-        await _answered(connection, request)
-        found.append(time.perf_counter() - due)
+    async def ask() -> None:
+        connection = free.pop() if free else await _connected(load)
+        begin = time.perf_counter()
+        await connection.answered(request)
+        found.append(time.perf_counter() - begin)
         free.append(connection)
 
     due = time.perf_counter()
@@ -114,15 +161,15 @@ async def _paced(load: Load, found: list[float]) -> None:
             if due > end:
                 return
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            group.create_task(ask(due))
+            group.create_task(ask())
 
 
 def main() -> None:
     """Each line of stdin, until its end."""
     for line in sys.stdin:
-        found = asyncio.run(put_on(Load(**json.loads(line))))
-        sys.stdout.write(f"{json.dumps(asdict(found))}\n")
-        sys.stdout.flush()
+        found = put_on(Load(**json.loads(line)))
+        with open(1, "w", encoding="utf-8", closefd=False) as answers:
+            answers.write(f"{json.dumps(asdict(found))}\n")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 _CALL_S, _LEAST, _LOAD_S = 0.5, 7, 1.5
 # Tokens of a text that steps are timed by, and of its prompt; texts at most, of which some end early.
 _TOKENS, _PROMPT, _MOST_TEXTS = 12, 4, 6
-_MOST_LINE = 1 << 24
+_MOST_LINE, _LATE_S = 1 << 24, 120.0
 
 
 def measured(app: ASGIApp, service: Service, bound: socket.socket, shared: bool, say: Say) -> ServerTimes:
@@ -96,9 +96,10 @@ class _Client:
         answer = b""
         if self.process.stdin is not None and self.process.stdout is not None:
             self.process.stdin.write(json.dumps(asdict(load)).encode() + b"\n")
-            answer = await self.process.stdout.readline()
+            with suppress(TimeoutError):
+                answer = await asyncio.wait_for(self.process.stdout.readline(), seconds + _LATE_S)
         if not answer:
-            raise ZenplanError("the server could not be asked: the process that asks it ended")
+            raise ZenplanError("the server could not be asked: the process that asks it ended, or hangs")
         found = Loaded(**json.loads(answer))
         if found.refused or not found.latency_s:
             raise ZenplanError(f"a request was refused: {found.refused or 'it took too long'}")

@@ -140,7 +140,9 @@ def plans(answer: Answer) -> Table:
     # That of the recommended is in the verdict.
     aged = {r.labels[0]: price_age(answer, r) for r in told.values() if r is not answer.recommended}
     ages = ", ".join(f"{label} {age}" for label, age in aged.items() if age)
-    return Table(columns=columns, rows=rows, emphasis=0, caption=ages and f"* price: {ages}")
+    said = [f"* price: {ages}"] if ages else []
+    said += [f"cheapest: of fresh prices; {answer.cheaper_old}"] if answer.cheaper_old else []
+    return Table(columns=columns, rows=rows, emphasis=0, caption="\n".join(said))
 
 
 def _plan(answer: Answer, ranked: Ranked) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.estimate.sizing import sized
 from zenplan.commands.estimate.stated import machine_facts, plan_on_named
-from zenplan.commands.estimate.wishes import told, verdict, would_help
+from zenplan.commands.estimate.wishes import cheaper_by_old, told, verdict, would_help
 from zenplan.commands.shared.data_bytes import data_bytes
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.judgement import judgement
@@ -88,6 +88,7 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         verdict=verdict(request, found, best.bill, ranking, known.today),
         met=ranking.met,
         would_help=would_help(request, found, ranking, known.today),
+        cheaper_old=cheaper_by_old(request, found, ranking, known.today),
         options=len(found.options),
         layouts=found.found.considered,
         frontier=tuple(quotes[i] for i in ranking.frontier),

@@ -8,7 +8,8 @@ from datetime import date
 
 from zenplan import units
 from zenplan.adapters.clock import of_day_s
-from zenplan.domain.answer.answer import WouldHelp, day_of_end
+from zenplan.commands.shared.ages import days_old
+from zenplan.domain.answer.answer import Label, WouldHelp, day_of_end
 from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.range import Range
@@ -88,13 +89,27 @@ def would_help(request: Request, found: Market, ranking: Ranking, today: date) -
 
 
 def told(found: Market, billing: Billing, index: int, today: date) -> str:
-    """One option in a line: its dollars and its time under one kind of billing, what it is, and whether its price is old."""
+    """One option in a line: its dollars and its time under one kind of billing, what it is, and the age of an old price."""
     bills = found.bills(billing)
     usd, time_s = float(bills.total_usd[1, index]), float(bills.wall_clock_s[1, index])
     money = "at a price that is not known" if math.isnan(usd) else units.usd(usd)
     price = found.options[index].offer.price(billing)
-    aged = ", an old price" if price and price.is_old(today) else ""
+    aged = f", price {age}" if (age := days_old(price, today)) else ""
     return f"{money} in {units.duration(time_s)}, on {_where(found, index)}{aged}"
+
+
+def cheaper_by_old(request: Request, found: Market, ranking: Ranking, today: date) -> str:
+    """What costs less than the cheapest of fresh prices, by a price that is old, in a line; empty where nothing does, or no
+    budget was given: old prices stand behind fresh ones."""
+    wish, usd = Wish.of(request), found.bills(request.billing).total_usd[1]
+    named = next((index for index, labels in ranking.labels.items() if Label.CHEAPEST in labels), None)
+    index = cheapest(found, request.billing, min(wish.deadline_s or wish.horizon_s, wish.horizon_s))
+    if wish.budget_usd is None or named is None or index is None or not usd[index] < usd[named]:
+        return ""
+    old, price = found.old(request.billing, today), found.options[index].offer.price(request.billing)
+    if not old[index] or old[named]:
+        return ""
+    return f"{units.usd(float(usd[index]))} on {_where(found, index)}, price {days_old(price, today)}"
 
 
 def _other_billing(request: Request, found: Market, wish: Wish, today: date) -> WouldHelp | None:

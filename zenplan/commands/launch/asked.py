@@ -77,6 +77,12 @@ class Asked:
     @classmethod
     def of(cls, given: Mapping[str, Any], env: tuple[str, ...], options: tuple[str, ...]) -> Asked:
         """Of texts. Raises UsageError: one cannot be what was given."""
+        for name, value in given.items():
+            # As of a variable of the shell that is not set: without the flag it would be another job.
+            if isinstance(value, str) and not value.strip():
+                raise UsageError(f"--{name.replace('_', '-')} is empty", "give what it says, or leave it out")
+        if given.get("venv") and not given["venv"].startswith("/"):
+            raise UsageError(f"--venv {given['venv']} is no folder that every node finds", "an absolute path")
         values = {
             name: _PARSE[name](value, f"--{name.replace('_', '-')}") if name in _PARSE and value is not None else value
             for name, value in given.items()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from zenplan import units
-from zenplan.adapters.corpus.prepared import read_card
 from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.launch.planned import Planned
+from zenplan.commands.launch.sizes import parameters_of, seq_len_of
 from zenplan.commands.launch.trained import Trained
 from zenplan.commands.shared.document import LayoutDocument
-from zenplan.commands.train.kinds import KINDS
 from zenplan.domain.training.stack import STACKS
 from zenplan.errors import ZenplanError
 from zenplan.units import HOUR_S
@@ -20,8 +18,6 @@ from zenplan.units import HOUR_S
 # Less is rounding: a plan has whole steps, and a model a vocabulary of its own.
 _SAME: Final = 0.05
 _TENSORFLOW: Final = "tensorflow"
-# Of a tokenizer that is trained before the run: bytes and the end of a document, to what 16 bits hold.
-_VOCABULARY: Final = (257, 65_536)
 
 
 def differences(plan: Planned, trained: Trained, zero: int) -> Iterator[str]:
@@ -31,12 +27,9 @@ def differences(plan: Planned, trained: Trained, zero: int) -> Iterator[str]:
         zero: ZeRO stage of the run.
     """
     own, path = trained.given, trained.path
-    if plan.parameters is not None and (most := _parameters(trained)):
-        low, high = most
-        if plan.parameters < low * (1 - _SAME) or plan.parameters > high * (1 + _SAME):
-            found = units.count(low) if low == high else f"{units.count(low)} to {units.count(high)}"
-            yield f"the plan is of {units.count(plan.parameters)} parameters, {path} of {found}"
-    length = _seq_len(trained)
+    if plan.parameters is not None:
+        yield from _of_another_size(plan.parameters, trained)
+    length = seq_len_of(trained)
     if plan.unit == "tokens" and length and plan.seq_len and _apart(length, plan.seq_len):
         yield f"the plan is of {plan.seq_len:,} tokens a sample, {path} of {length:,}"
     if plan.batch is not None and trained.batch is not None and plan.batch != trained.batch:
@@ -56,6 +49,17 @@ def differences(plan: Planned, trained: Trained, zero: int) -> Iterator[str]:
         yield f"the plan's time is of {plan.stack}, and Keras trains: the plan's limits may end the run too early"
     if trained.backend == _TENSORFLOW and plan.accelerator:
         yield "zenplan[tensorflow] is of processors: --venv names an environment that has CUDA"
+
+
+def _of_another_size(parameters: float, trained: Trained) -> Iterator[str]:
+    try:
+        low, high = parameters_of(trained)
+    except ZenplanError as error:
+        yield f"the plan is of {units.count(parameters)} parameters, {trained.path} of an unknown number: {error.message}"
+        return
+    if parameters < low * (1 - _SAME) or parameters > high * (1 + _SAME):
+        found = units.count(low) if low == high else f"{units.count(low)} to {units.count(high)}"
+        yield f"the plan is of {units.count(parameters)} parameters, {trained.path} of {found}"
 
 
 def early(plan: Planned, hours: float, usd: float | None, usd_per_h: float | None) -> Iterator[str]:
@@ -91,51 +95,3 @@ def _divided(layout: LayoutDocument, zero: int) -> Iterator[str]:
 
 def _apart(one: float, other: float) -> bool:
     return abs(one - other) > _SAME * max(one, other)
-
-
-def _option(trained: Trained, name: str) -> Any:
-    """Of the model's kind, given or its own; None where it has none."""
-    given = trained.given.get("options")
-    if isinstance(given, dict) and name in given:
-        return given[name]
-    kind = KINDS.get(str(trained.given.get("model")))
-    lines = dict(line.split(" = ", 1) for line in kind.options) if kind else {}
-    return units.digits_of(lines.get(name, ""), 10**9)
-
-
-def _seq_len(trained: Trained) -> int | None:
-    given = units.digits_of(str(trained.given.get("seq_len") or ""), 10**9)
-    found = given or _option(trained, "length")
-    return found if isinstance(found, int) else None
-
-
-def _parameters(trained: Trained) -> tuple[float, float] | None:
-    """Least and most of a decoder, whose data say the vocabulary; None of other models, whose data say their form."""
-    if trained.given.get("model") != "decoder":
-        return None
-    layers, width, length = (_option(trained, name) for name in ("layers", "width", "length"))
-    inner = _given_inner(trained) or (4 * width if isinstance(width, int) else None)
-    if not (isinstance(layers, int) and isinstance(width, int) and isinstance(length, int) and inner):
-        return None
-    # Attention and the two products with their biases, two norms of a gain and a shift.
-    block = 4 * width * (width + 1) + 2 * width * inner + inner + width + 4 * width
-    known = _vocabulary(trained.given.get("data"))
-    low, high = (known, known) if known else _VOCABULARY
-    rest = layers * block + 2 * width + length * width
-    return rest + 2.0 * width * low, rest + 2.0 * width * high
-
-
-def _given_inner(trained: Trained) -> int | None:
-    given = trained.given.get("options")
-    found = given.get("feedforward") if isinstance(given, dict) else None
-    return found if isinstance(found, int) and found > 0 else None
-
-
-def _vocabulary(data: Any) -> int | None:
-    """Of data that are prepared already, where they can be read here."""
-    if not isinstance(data, Path) or not data.is_dir():
-        return None
-    try:
-        return read_card(data).vocabulary
-    except ZenplanError:
-        return None

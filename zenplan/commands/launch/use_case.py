@@ -22,7 +22,7 @@ from zenplan.commands.shared.tables import catalogue
 from zenplan.commands.train.asked import OPTIMIZERS
 from zenplan.commands.train.together import Together, together_of
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.launch.job import NAME, PORT, LaunchJob
+from zenplan.domain.launch.job import NAME, PORT, LaunchJob, Submission
 from zenplan.domain.training.several import undivided
 from zenplan.errors import DataError, NoFit, UnknownName, UsageError
 from zenplan.plugins import Plugins
@@ -68,7 +68,8 @@ def launch(asked: Asked, plugins: Plugins) -> Launched:
         *early(plan, job.max_duration_s / HOUR_S, job.max_usd, job.usd_per_h),
     )
     where = (*_there(asked, trained), *unseen(asked, trained, job.run_folder, folder))
-    here = (*where, *_installed(package, job, files), *_machines(asked, plan, sheet))
+    unused = _unused(job, files, submission)
+    here = (*where, *unused, *_installed(package, job, files), *_machines(asked, plan, sheet))
     found = Launched(
         system=launcher.name,
         job=job,
@@ -266,6 +267,14 @@ def _installed(package: Package, job: LaunchJob, files: Mapping[str, str]) -> It
         yield "wheels of a package index are not AMD's: --image or --venv names what has an engine for ROCm"
     if not package.index and not installs and not package.file:
         yield "nothing is installed there: --package changes nothing"
+
+
+def _unused(job: LaunchJob, files: Mapping[str, str], submission: Submission) -> Iterator[str]:
+    """What was given of the system, and stands in none of its files."""
+    whole = "\n".join([*files.values(), *submission.command, *submission.notes])
+    for flag, value in (("--image", job.image), ("--volume", job.volume), ("--accelerator", job.accelerator_name)):
+        if value and value not in whole and flag not in whole:
+            yield f"{flag} {value} changes nothing there: nothing of it is in the files"
 
 
 def _there(asked: Asked, trained: Trained) -> Iterator[str]:

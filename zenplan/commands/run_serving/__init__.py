@@ -1,1 +1,1 @@
-"""``zenplan serve-cost RUN``: what serving the model of a finished run takes, measured here."""
+"""A finished run that is served: what answers with it, and what that takes (``zenplan serve-cost RUN``), measured here."""

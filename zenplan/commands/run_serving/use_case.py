@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.machine.host import processor_name, read_host
-from zenplan.commands.serve.asked import Wanted, seconds
-from zenplan.commands.serve_cost.use_case import parse_rate
+from zenplan.commands.run_serving.wanted import Wanted, seconds
 from zenplan.commands.shared.options import read_flag, whole
+from zenplan.commands.shared.rates import parse_rate
 from zenplan.commands.train.finished import FinishedRun, finished_run
 from zenplan.domain.answer.run_serving import Answered, RunServing, ServerTimes
 from zenplan.domain.range import Range
@@ -21,8 +21,9 @@ from zenplan.errors import UsageError
 from zenplan.planning.serving.replay import limit_per_s, predicted, written
 from zenplan.planning.serving.service import BUSY
 
-# How far measured latencies lie from those that are replayed, half of an interval of 80 % in ln.
-WITHIN: Final = 0.15
+# How far measured medians lie from those that are replayed, half of an interval of 80 % in ln: benchmarks/serving_runs.py,
+# with some room for loads near the limit, of which it has few.
+WITHIN: Final = 0.2
 BASIS: Final = "servers of other models on one processor under load (docs/serving.md)"
 _LIBRARIES: Final = ("starlette", "uvicorn", "httptools", "uvloop", "prometheus_client")
 _MOST_BATCH, _MOST_TOKENS, _TOKENS, _MOST_CLIENTS, _MOST_SERVERS = 4096, 100_000, 64, 10**6, 10**6
@@ -119,7 +120,7 @@ def _measured(run: FinishedRun, asked: Asked, threads: int, say: Callable[[str],
     from zenplan.adapters.serving.app import Gate, app_of
     from zenplan.adapters.serving.connections import listening
     from zenplan.adapters.serving.probe import measured
-    from zenplan.commands.serve.use_case import service_of
+    from zenplan.commands.run_serving.service import service_of
 
     service = service_of(run, wanted_of(asked, threads), asked.backend, say)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from zenplan.adapters.files.regular_file import read_bytes
-from zenplan.commands.serve.asked import wanted_of
+from zenplan.commands.run_serving.wanted import wanted_of
 from zenplan.commands.shared.output import warned
 from zenplan.commands.train.finished import finished_run
 from zenplan.errors import InputFileError, UnknownName, UsageError

@@ -15,6 +15,7 @@ from zenplan.commands.shared.filters import Filters, filtered, too_old
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.machines import with_named_devices
 from zenplan.commands.shared.options import one_of, read_flag, whole
+from zenplan.commands.shared.rates import parse_rate
 from zenplan.commands.shared.rents import is_doubtful, lead, rents
 from zenplan.commands.shared.tables import lowered
 from zenplan.domain.answer.serving import Service, Serving, Wanted
@@ -43,28 +44,12 @@ ENGINES: Final = {
 }
 MANIFESTS: Final = ("vllm", "trtllm", "compose", "kubernetes")
 _EXAMPLE: Final = "as in: zenplan serve-cost --model llama3-8b --gpu L4 --rate 10/s --in 800 --out 200"
-_PER: Final = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0}
 _INPUTS, _OUTPUTS = 800, 200
 _MOST_TOKENS: Final = 10_000_000
 _MOST_DEGREE: Final = 1024
 # As --gpus.
 _MOST_DEVICES: Final = 1_000_000
 _MILLION: Final = 1e6
-
-
-def parse_rate(text: str, what: str) -> float:
-    """Requests a second: ``10/s``, ``600/min``, ``1M/day``; a bare number is a second's.
-
-    Raises:
-        UsageError: not a number above zero, or of an unknown time.
-    """
-    amount, slash, per = text.strip().partition("/")
-    per = per.strip().lower() if slash else "s"
-    if per not in _PER:
-        raise UsageError(
-            f"{what} is not a rate: '{text}'", f"write it as in: 10/s, 600/min, 1M/day ({', '.join(_PER)})"
-        )
-    return units.parse_count(amount, what, 1e12, "10/s, 600/min, 1M/day") / _PER[per]
 
 
 def parse_api_price(text: str, what: str) -> tuple[float, float]:

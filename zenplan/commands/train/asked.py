@@ -125,7 +125,7 @@ def asked_run(
         UsageError: something does not go together, or is not there.
     """
     facts = [Fact(name="machine", value=each, origin=Origin.ASSUMED) for each in how.facts]
-    name, model, kind = _model(given, request, data)
+    name, model, kind = model_of(given, request, data)
     if kind is not None and data.kind not in kind.data:
         raise UsageError(f"{name} is trained on {kind.data}, and the data are {data.kind}", f"it takes {kind.of}")
     job = _job(facts, given, request, data, how, (name, model, kind), together)
@@ -215,9 +215,17 @@ def _job(
     return msgspec.structs.replace(job, **together.of_job())
 
 
-def _model(
+def model_of(
     given: Mapping[str, Any], request: Mapping[str, Any], data: Prepared
 ) -> tuple[str, TrainedModel, Kind | None]:
+    """The name of the model, the model as a worker takes it, and its kind where it is a built-in one.
+
+    Args:
+        given, request, data: as of ``asked_run``.
+
+    Raises:
+        UsageError: nothing names one, or there is none of that name.
+    """
     name = given.get("model") or request.get("keras")
     if not name:
         raise UsageError(

@@ -259,8 +259,12 @@ def _memory(asked: Asked, plan: TrainingPlan | None) -> float | None:
     from zenplan.planning.physics.memory import peak_memory
 
     job = asked.job
-    divided = {"dp": job.workers, "zero": job.zero} if job.zero else {}
-    layout = Layout(micro_batch=job.micro_batch, accumulation=job.batch // (job.micro_batch * job.replicas), **divided)
+    layout = Layout(
+        dp=job.workers if job.zero else 1,
+        zero=job.zero,
+        micro_batch=job.micro_batch,
+        accumulation=job.batch // (job.micro_batch * job.replicas),
+    )
     memory = peak_memory(plan, Layouts.of([layout])).at(0)
     # A processor has no context of a GPU's driver.
     return memory.total_bytes - (memory.workspace_bytes if job.device == "cpu" else 0.0)

@@ -132,6 +132,7 @@ class Answer:
             horizon; empty where neither is to be said.
         met: whether the deadline and the budget are met; True without them.
         would_help: where they are not, or nothing is within the horizon: what would do, the easiest first.
+        cheaper_old: with a budget, what costs less than the cheapest quote by a price that is old, a line; else empty.
         options, layouts: how many combinations of offer and size, and layouts, were compared.
         frontier: of the quotes within what was asked, those that no other beats in both time and dollars, from
             cheap to fast; of all within the horizon where none is.
@@ -163,6 +164,7 @@ class Answer:
     here: tuple[LocalStep, ...] = ()
     judgement: tuple[str, ...] = ()
     federation: Federation | None = None
+    cheaper_old: str = ""
     of_day_s: float = 0.0
 
     @property

@@ -104,6 +104,9 @@ class LaunchJob:
             "job", image=self.image, plan_sha256=self.plan_sha256, package=self.package, price_of=self.price_of
         )
         checks.lines("job", accelerator_name=self.accelerator_name, provider=self.provider, region=self.region)
+        for what in ("image", "accelerator_name", "volume", "package"):
+            if re.search(r"\s", getattr(self, what)):
+                raise DataError(f"job: {what.partition('_')[0]} {getattr(self, what)!r} must be one word")
         for name in self.environment:
             if not VARIABLE.fullmatch(name) or name in RENDEZVOUS:
                 raise DataError(f"job: no variable {name!r} can be set")

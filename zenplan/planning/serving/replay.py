@@ -43,7 +43,9 @@ def written(
 ) -> Answered:
     """The same of requests for texts of so many tokens: at each step all texts get one, as many as a step takes.
 
-    Args: as of ``predicted``.
+    Args:
+        times, rate_per_s, clients: as of ``predicted``.
+        tokens: of a text.
     """
     checks.positive("load", tokens=tokens, rate_per_s=rate_per_s, clients=clients)
     texts = max(_FIRST, min(_REQUESTS, 2_000_000 // tokens // times.max_batch))

@@ -20,6 +20,8 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 TOKENS, ARRAYS = "tokens", "arrays"
 
 _MOST_CARD_BYTES = 16_000_000
+# That are read at once: an array may be larger than memory.
+_ROWS = 100_000
 _HINT = "'zenplan data prepare' writes such a folder"
 
 
@@ -162,6 +164,15 @@ class Prepared:
             n for n in self.card.inputs if self.kinds()[n] != "uint8" and self.kinds()[n].startswith(("int", "uint"))
         ]
         return {n: 1 + max(int(each[n].max()) for each in self.arrays.values() if each[n].size) for n in names}
+
+    def moments(self, name: str) -> tuple[Array, Array]:
+        """Of an input whose samples are rows of numbers, the mean and the variance of each column over the training data; a
+        column of one value alone has a variance of 1."""
+        rows = self.arrays[TRAIN][name]
+        parts = [rows[i : i + _ROWS] for i in range(0, len(rows), _ROWS)]
+        mean = sum(each.sum(axis=0, dtype=np.float64) for each in parts) / len(rows)
+        variance = sum(np.square(each - mean).sum(axis=0) for each in parts) / len(rows)
+        return mean, np.where(variance > 0.0, variance, 1.0)
 
     def _check(self, part: str, arrays: Mapping[str, Array], what: str) -> None:
         if self.card.kind == TOKENS:

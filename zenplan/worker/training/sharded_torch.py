@@ -179,21 +179,19 @@ class Sharded:
             layer.__dict__.pop("call", None)
 
 
-def sharded(model: keras.Model, device: torch.device) -> Sharded:
+def sharded(model: keras.Model, device: str) -> Sharded:
     """Divide a built model over the workers of the process group.
+
+    Args:
+        device: the kind that its weights are on, as PyTorch calls it.
 
     Raises:
         UsageError: something of it goes by whole weights between two calls.
     """
     weights = [v for layer in model._flatten_layers() for v in layer._trainable_variables]
     weights = list({id(v): v for v in weights}.values())
-    for variable in weights:
-        if variable.regularizer is not None or variable.constraint is not None:
-            raise UsageError(
-                f"{variable.path} has a regularizer or a constraint, which ZeRO 3 would apply to a part of it",
-                "leave out --zero, or the regularizer: --weight-decay does the same as L2 for AdamW",
-            )
-    mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
+    _check_divisible(weights)
+    mesh = init_device_mesh(device, (distributed.get_world_size(),))
     of_layers = dict(_units(model, weights))
     taken = {id(v) for variables in of_layers.values() for v in variables}
     every = list(model._flatten_layers())
@@ -227,6 +225,15 @@ def sharded(model: keras.Model, device: torch.device) -> Sharded:
         weights=[held[id(v)] for v in weights],
         _replaced=list(of_layers),
     )
+
+
+def _check_divisible(weights: Sequence[Any]) -> None:
+    for variable in weights:
+        if variable.regularizer is not None or variable.constraint is not None:
+            raise UsageError(
+                f"{variable.path} has a regularizer or a constraint, which ZeRO 3 would apply to a part of it",
+                "leave out --zero, or the regularizer: --weight-decay does the same as L2 for AdamW",
+            )
 
 
 def _units(model: keras.Model, weights: Sequence[Any]) -> Iterator[tuple[Any, list[Any]]]:

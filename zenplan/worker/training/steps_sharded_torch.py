@@ -26,7 +26,7 @@ def divided(job: Train, model: keras.Model) -> Sharded:
     """
     if why := undivided(job.optimizer.name, job.compiled, job.quantize):
         raise UsageError(*why)
-    return sharded(model, torch.device(keras.src.backend.torch.core.get_device()))
+    return sharded(model, torch.device(keras.src.backend.torch.core.get_device()).type)
 
 
 class ShardedStepper(TorchStepper):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from zenplan.errors import UsageError
-from zenplan.worker.training.prepared import TOKENS, Prepared
+from zenplan.worker.training.prepared import TOKENS, Array, Prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,7 @@ class Facts:
         shapes: of one sample, by input. kinds: types of their numbers, as ``uint8``.
         sizes: of inputs of whole numbers, how many there may be.
         classes: None where the target is a number.
+        moments: of an input by name, mean and variance of each column over the training data.
     """
 
     vocabulary: int | None
@@ -25,6 +26,7 @@ class Facts:
     kinds: Mapping[str, str]
     sizes: Mapping[str, int]
     classes: int | None
+    moments: Callable[[str], tuple[Array, Array]]
 
     @classmethod
     def of(cls, data: Prepared) -> Facts:
@@ -36,6 +38,7 @@ class Facts:
             kinds=data.kinds(),
             sizes=data.sizes(),
             classes=data.card.classes,
+            moments=data.moments,
         )
 
     @property
