@@ -52,6 +52,8 @@ def test_one_worker_is_alone() -> None:
     assert ranks_of({}) is None
     assert ranks_of({"MASTER_ADDR": "node0", "MASTER_PORT": "29500", "LOCAL_RANK": "0"}) is None
     assert ranks_of({"WORLD_SIZE": "1"}) is None
+    with pytest.raises(UsageError, match="RANK=3 is not below WORLD_SIZE=1"):
+        ranks_of({**WHOLE, "WORLD_SIZE": "1"})
     assert ranks_of({**WHOLE, "WORLD_SIZE": "1", "RANK": "0"}) is None
     assert ranks_of(dict.fromkeys(NAMES, "")) is None
 

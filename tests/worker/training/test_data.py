@@ -104,7 +104,7 @@ def test_data_that_is_not_what_it_says_is_refused(lab: Any) -> None:
 def test_columns_have_the_moments_of_the_training_data(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read some rows at a time; what lies in other parts does not count."""
     monkeypatch.setattr(prepared, "_ROWS", 7)
-    rows = np.random.default_rng(0).normal((1.7e6, 0.01, 5.0), (1e3, 1e-3, 0.0), (50, 3)).astype(np.float32)
+    rows = np.random.default_rng(0).normal((1.7e6, 0.01, 5.1), (1e3, 1e-3, 0.0), (50, 3)).astype(np.float32)
     card = {"kind": "arrays", "inputs": ["x"], "target": "y", "classes": None}
     arrays = {"train-x": rows, "train-y": np.zeros(50), "test-x": rows[:3] + 1e9, "test-y": np.zeros(3)}
     mean, variance = Prepared.read(lab.data("c", card, arrays)).moments("x")
@@ -112,6 +112,16 @@ def test_columns_have_the_moments_of_the_training_data(lab: Any, monkeypatch: py
     assert variance[:2] == pytest.approx(rows.astype(np.float64).var(axis=0)[:2])
     # One value alone is nothing to divide by.
     assert variance[2] == 1.0
+
+
+def test_what_is_no_number_is_left_out_of_the_moments_of_its_column(lab: Any) -> None:
+    rows = np.arange(20.0, dtype=np.float32).reshape(10, 2)
+    rows[3, 0], rows[4, 0], rows[5, 1] = np.nan, np.inf, -np.inf
+    card = {"kind": "arrays", "inputs": ["x"], "target": "y", "classes": None}
+    mean, variance = Prepared.read(lab.data("c", card, {"train-x": rows, "train-y": np.zeros(10)})).moments("x")
+    for column in range(2):
+        numbers = rows[np.isfinite(rows[:, column]), column]
+        assert (mean[column], variance[column]) == (pytest.approx(numbers.mean()), pytest.approx(numbers.var()))
 
 
 COLUMNS = """

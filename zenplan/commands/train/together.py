@@ -177,13 +177,16 @@ def ranks_of(environ: Mapping[str, str], wait_s: float = WAIT_S) -> Ranks | None
     """
     there = {name: environ[name] for name in NAMES if environ.get(name)}
     size = _whole("WORLD_SIZE", there["WORLD_SIZE"]) if "WORLD_SIZE" in there else None
-    if size == 1 or not {"RANK", "WORLD_SIZE"} & there.keys():
+    if not {"RANK", "WORLD_SIZE"} & there.keys():
+        return None
+    if size == 1 and not _whole("RANK", there.get("RANK", "0")):
         return None
     missing = [name for name in NAMES if name not in there]
     if missing:
         # One that does not know of the others would train all by itself, and so would each of them.
         raise UsageError(
-            f"{' and '.join(there)} are set, and {', '.join(missing)} not: where do the workers meet?",
+            f"{' and '.join(there)} {'are' if len(there) > 1 else 'is'} set, and {', '.join(missing)} not: "
+            "where do the workers meet?",
             "a launcher sets all five; unset RANK and WORLD_SIZE for a run of one worker",
         )
     numbers = {name: _whole(name, there[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")}

@@ -166,13 +166,16 @@ class Prepared:
         return {n: 1 + max(int(each[n].max()) for each in self.arrays.values() if each[n].size) for n in names}
 
     def moments(self, name: str) -> tuple[Array, Array]:
-        """Of an input whose samples are rows of numbers, the mean and the variance of each column over the training data; a
-        column of one value alone has a variance of 1."""
+        """Of an input whose samples are rows of numbers, the mean and the variance of each column over the training data, of
+        what is no number not; a column of one value alone has a variance of 1."""
         rows = self.arrays[TRAIN][name]
         parts = [rows[i : i + _ROWS] for i in range(0, len(rows), _ROWS)]
-        mean = sum(each.sum(axis=0, dtype=np.float64) for each in parts) / len(rows)
-        variance = sum(np.square(each - mean).sum(axis=0) for each in parts) / len(rows)
-        return mean, np.where(variance > 0.0, variance, 1.0)
+        count = np.maximum(sum(np.isfinite(each).sum(axis=0) for each in parts), 1)
+        mean = sum(_numbers(each).sum(axis=0, dtype=np.float64) for each in parts) / count
+        variance = sum(np.square(_numbers(each - mean)).sum(axis=0) for each in parts) / count
+        # What the mean of one value is off by is no variance.
+        least = np.square(np.finfo(np.float32).eps * mean)
+        return mean, np.where(variance > least, variance, 1.0)
 
     def _check(self, part: str, arrays: Mapping[str, Array], what: str) -> None:
         if self.card.kind == TOKENS:
@@ -226,3 +229,8 @@ def _mapped(folder: Path, files: Mapping[str, str], name: str, what: str) -> Arr
         raise InputFileError(f"{what}: {file} holds no numbers", _HINT)
     # As a plain array, which is indexed faster than a mapped one, and is mapped all the same.
     return np.asarray(mapped)
+
+
+def _numbers(rows: Array) -> Array:
+    """The rows, with 0 for what is no number."""
+    return np.where(np.isfinite(rows), rows, 0.0)

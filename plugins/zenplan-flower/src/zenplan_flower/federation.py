@@ -5,13 +5,10 @@ from __future__ import annotations
 import socket
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from zenplan import ZenplanError
 from zenplan.worker.measuring.memory import Memory, peak_over
@@ -20,6 +17,7 @@ from zenplan.worker.training.prepared import TEST, TRAIN, VALIDATION, Array, Pre
 from zenplan.worker.training.wishes import Wishes
 
 from zenplan_flower import wire
+from zenplan_flower.calls import served
 from zenplan_flower.clients import Clients
 from zenplan_flower.splits import drops_out
 
@@ -168,31 +166,6 @@ def federate(job: Train, data: Prepared, memory: Memory, wishes: Wishes, events:
                 events.send(Moved(up_bytes=up, down_bytes=down, engine=f"Flower {version('flwr')}", how=how))
     peak = peak_over(before, memory.level(), forgotten)
     events.send(_ended(run, reason, peak, before.how if before and peak else ""))
-
-
-def served(run: Federation, listener: socket.socket, check: Callable[[], None], stop: Callable[[], str]) -> str:
-    """Answer until the run is over; why it ended."""
-    while not (run.over or run.diverged_at):
-        if reason := stop():
-            return reason
-        check()
-        with suppress(TimeoutError):
-            connection, _ = listener.accept()
-            with connection:
-                connection.settimeout(None)
-                _answered(run, connection)
-    return "diverged" if run.diverged_at else "finished"
-
-
-def _answered(run: Federation, connection: socket.socket) -> None:
-    try:
-        call = wire.receive_call(connection)
-    except (ConnectionError, msgspec.ValidationError, msgspec.DecodeError):
-        # A process of Flower's that died while it asked: its client is missed by the server.
-        return
-    answer = run.answer(call)
-    with suppress(ConnectionError):
-        wire.send(connection, answer)
 
 
 def _ended(run: Federation, reason: str, peak: float | None, how: str) -> Ended:

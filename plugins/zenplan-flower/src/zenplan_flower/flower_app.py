@@ -85,6 +85,11 @@ def _is_finite(reply: Message) -> bool:
 
 @server.main()
 def _main(grid: Grid, context: Context) -> None:
+    with wire.being_here(os.environ[wire.VARIABLE]):
+        _run(grid)
+
+
+def _run(grid: Grid) -> None:
     began = _ask(wire.Call(what=wire.BEGIN))
     clients, clip = int(began.numbers["clients"]), began.numbers["clip"]
     # Evaluated is where the validation data are: in the worker, after each round.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -16,6 +18,7 @@ from zenplan.worker.training.prepared import Array
 # The variable that names the socket.
 VARIABLE = "ZENPLAN_FEDERATION"
 BEGIN, TRAIN, AVERAGED, EVALUATE, DONE = "begin", "train", "averaged", "evaluate", "done"
+HERE = "here"
 _HEAD = struct.Struct(">Q")
 _MOST_BYTES = 1 << 36
 
@@ -32,7 +35,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked.
 
     Attributes:
-        what: ``begin`` a run; ``train`` a client; say which were ``averaged``; ``evaluate``; the run is ``done``.
+        what: ``begin`` a run; ``train`` a client; say which were ``averaged``; ``evaluate``; the run is ``done``. The server
+            is ``here`` for as long as the connection that says so is open.
         averaged, left_out: clients of a round.
         numbers: what is told besides.
     """
@@ -84,6 +88,26 @@ def ask(path: str | Path, call: Call) -> Answer:
         connection.connect(str(path))
         send(connection, call)
         return msgspec.msgpack.decode(_document(connection), type=Answer)
+
+
+@contextmanager
+def being_here(path: str | Path) -> Iterator[None]:
+    """Within it the worker knows that this process lives: the system closes the connection of one that does not."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        send(connection, Call(what=HERE))
+        yield
+
+
+def is_gone(connection: socket.socket) -> bool:
+    """Whether the process at the other side has closed it; it says nothing more while it is here."""
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1)
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 def _document(connection: socket.socket) -> bytes:
