@@ -147,6 +147,16 @@ def test_the_fit_predicts_where_nothing_was_measured() -> None:
     assert "assumed" in found.price
 
 
+def test_a_processors_peak_that_nothing_measured_is_no_figure() -> None:
+    """A run tells that of its process, the framework in it: what is counted of the model is the least that it can be."""
+    plan = training_plan(Request(params=1e8, batch=8, samples=8000, seq_len=1024), KNOWN.families, whole_run=False)
+    run = asked("cpu", steps=3)
+    found = before_the_run(run, World(plan=plan, ratios={}), tariff_of(run, None, None))
+    assert found.memory_bytes is None
+    (least,) = [fact for fact in found.facts if fact.name == "peak memory"]
+    assert (least.origin, least.value.startswith("at least ")) == (Origin.DERIVED, True)
+
+
 def test_without_anything_there_is_no_figure() -> None:
     run = asked(steps=20)
     found = before_the_run(run, World(ratios={}), tariff_of(run, None, None))

@@ -222,8 +222,8 @@ def numeric_columns(files: Sequence[DataFile], asked: Asked) -> tuple[str, ...]:
 
 
 def numbering_columns(files: Sequence[DataFile], columns: Sequence[str]) -> tuple[str, ...]:
-    """Of columns of numbers those that only number the rows: whole numbers that rise by one from 0 or 1, or are all different
-    in a column named as an identifier is. Those of the first table that can be read, as far as it is looked at."""
+    """Of columns of numbers those that only number the rows, in the first table that can be read, as far as it is looked at:
+    whole numbers that rise by one from 0 or 1, or are all different in a column named as an identifier is."""
     for file in files:
         try:
             rows = _first_rows(file)

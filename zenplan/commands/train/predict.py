@@ -157,7 +157,7 @@ def before_the_run(asked: Asked, world: World, tariff: Tariff, start_s: float = 
         setup_s=start_s + setup_s,
         **learned,
         **_apart(asked, step, past.get("evaluate_s"), past.get("checkpoint_s")),
-        facts=(*common.facts, *facts),
+        facts=(*common.facts, *facts, *(() if "memory_bytes" in past else _least_memory(asked, world.plan))),
         **past,
     )
 
@@ -227,7 +227,7 @@ def after_the_rehearsal(
 def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
     plan, job = world.plan, asked.job
     flop = plan.workload.training_flop_per_sample * job.batch if plan else None
-    memory = _memory(asked, plan)
+    memory = None if job.device == "cpu" else _memory(asked, plan)
     price = Fact(name="price", value=tariff.why, origin=Origin.GIVEN if asked.usd_per_h is not None else Origin.ASSUMED)
     busy = (Fact(name="before the run", value=world.busy, origin=Origin.MEASURED),) if world.busy else ()
     return RunPrediction(
@@ -268,6 +268,18 @@ def _memory(asked: Asked, plan: TrainingPlan | None) -> float | None:
     memory = peak_memory(plan, Layouts.of([layout])).at(0)
     # A processor has no context of a GPU's driver.
     return memory.total_bytes - (memory.workspace_bytes if job.device == "cpu" else 0.0)
+
+
+def _least_memory(asked: Asked, plan: TrainingPlan | None) -> tuple[Fact, ...]:
+    """On a processor, what is known of a peak that nothing has measured: the peak that a run tells is its process's, which
+    compiles and computes in memory of the framework's own, of small models most of it."""
+    least = _memory(asked, plan) if asked.job.device == "cpu" else None
+    if least is None:
+        return ()
+    why = (
+        "weights, gradients, optimizer and activations; what the framework takes beside them is not known before a run"
+    )
+    return (Fact(name="peak memory", value=f"at least {units.size(least)}", origin=Origin.DERIVED, why=why),)
 
 
 def _measured_memory(rehearsed: Rehearsed) -> dict[str, Any]:
