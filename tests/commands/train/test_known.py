@@ -21,6 +21,7 @@ from zenplan.commands.train.known import _counted, _on_gpu
 from zenplan.commands.train.past import step_ratios
 from zenplan.commands.train.predict import (
     World,
+    after_the_rehearsal,
     before_the_run,
     checkpoints_of,
     evaluations_every,
@@ -45,6 +46,7 @@ from zenplan.domain.range import Range
 from zenplan.domain.training.request import Request
 from zenplan.errors import DataError, UsageError, ZenplanError
 from zenplan.plugins import load_plugins
+from zenplan.worker.protocol import Rehearsed
 
 PLUGINS = load_plugins({"ZENPLAN_PLUGINS": ""})
 KNOWN = known(PLUGINS, None, None)
@@ -272,3 +274,22 @@ def test_earlier_runs_calibrate_the_step_and_not_what_was_known_before() -> None
         parts = {row.name: row for row in rows(result)}
         assert parts["time, unknown before"].ratio == pytest.approx(1.2)
     assert found[0] == found[1] == pytest.approx([1.2])
+
+
+def test_a_busy_machine_widens_all_that_is_predicted() -> None:
+    """Seen before the run or in its rehearsal, and whatever earlier quiet runs came to."""
+    run, quiet = asked(), World(ratios={REHEARSED: [1.0] * 20})
+    calm = Rehearsed(step_wall_s=(1.0,) * 8, step_cpu_s=(1.0,) * 8)
+    held = Rehearsed(step_wall_s=(1.0,) * 8, step_cpu_s=(0.5,) * 8)
+    tariff = tariff_of(run, None, None)
+    one = after_the_rehearsal(run, quiet, tariff, calm, 5.0, 8.0)
+    for busy in (
+        after_the_rehearsal(run, quiet, tariff, held, 5.0, 8.0),
+        after_the_rehearsal(run, replace(quiet, busy="busy: others"), tariff, calm, 5.0, 8.0),
+    ):
+        assert one.step_s is not None
+        assert busy.step_s is not None
+        assert busy.step_s.deviation > 3 * one.step_s.deviation
+        assert busy.beside_spread > one.beside_spread
+        assert busy.ending_spread > one.ending_spread
+        assert any(fact.name == "before the run" for fact in busy.facts)

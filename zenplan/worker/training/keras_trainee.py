@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+import sys
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -67,13 +70,24 @@ class KerasTrainee:
         """As of ``Trainee``: a ``.keras`` file, or its weights alone where its classes cannot be written."""
         path, model = folder / "model.keras", self.in_floats() if self.in_floats else self.parts.model
         try:
-            with replacing(path) as aside:
+            with replacing(path) as aside, without_tensorflow():
                 model.save(aside)
         except (NotImplementedError, TypeError, ValueError):
             path = folder / "model.weights.h5"
             with replacing(path) as aside:
                 model.save_weights(aside)
         return path
+
+
+@contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """Keras asks of all that it writes whether it is TensorFlow's, and imports that for it, which takes seconds and memory: where
+    nobody has imported it nothing can be of it, and the same is written without."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    with patch.object(keras.src.utils.module_utils.tensorflow, "_available", False):
+        yield
 
 
 def keras_trainee(job: Train, data: Prepared, events: Events, group: Group = ALONE) -> KerasTrainee:
