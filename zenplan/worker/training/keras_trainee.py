@@ -81,7 +81,7 @@ class KerasTrainee:
 
 @contextmanager
 def without_tensorflow() -> Iterator[None]:
-    """Keras asks of all that it writes whether it is TensorFlow's, and imports that for it, which takes seconds and memory: where
+    """Keras asks of all that it writes whether it is of TensorFlow, and imports that to know, for seconds and 400 MB: where
     nobody has imported it nothing can be of it, and the same is written without."""
     if "tensorflow" in sys.modules:
         yield
