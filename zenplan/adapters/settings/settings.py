@@ -169,7 +169,7 @@ def _devices(value: object) -> int:
         return _whole(10**6)(value)
     except UsageError as error:
         several = re.findall(r"\d+", value) if isinstance(value, str) and re.fullmatch(_SEVERAL, value.strip()) else ()
-        if not several or error.hint:
+        if not several:
             raise
         each = " ".join(f"--gpus {number}" for number in several)
         raise UsageError(error.message, f"several sizes side by side: zenplan compare {each}") from error
