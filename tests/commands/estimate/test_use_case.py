@@ -342,7 +342,8 @@ def test_what_moves_it_names_the_assumed_price_that_makes_the_bill_wide(ask: Ask
     assert low is not None
     assert high is not None
     assert low < best.total_usd.mid < high <= best.total_usd.high
-    assert low == pytest.approx(best.total_usd.low, rel=0.5)
+    # At the low end nothing waits for samples, too: they were prepared in advance.
+    assert best.total_usd.low <= low < 0.1 * best.total_usd.mid
 
 
 def test_ones_own_processor_is_planned_with_without_a_price(ask: Ask) -> None:

@@ -173,8 +173,6 @@ def _job(
     together: Together,
 ) -> Train:
     name, model, kind = what
-    if kind is not None and data.kind == "arrays" and data.classes is None:
-        kind = kind.for_numbers()
     batch = _chosen(facts, "batch", request.get("batch"), kind.batch if kind else 32, "usual for the model")
     replicas = together.replicas
     length = _length(model, kind) or request.get("seq_len")
@@ -238,6 +236,8 @@ def model_of(
     if ":" in name or name.endswith((".keras", ".py", ".h5", ".hdf5")):
         return name, keras_model(name, options, [(length,)] if length and data.kind == "tokens" else ()), None
     kind = kind_of(name)
+    if data.kind == "arrays" and data.classes is None:
+        kind = kind.for_numbers()
     length = length or kind.seq_len
     if data.kind == "tokens" and length is not None:
         options.setdefault("length", length)
