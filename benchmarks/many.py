@@ -157,8 +157,7 @@ def one(run: Many, truth: Mapping[str, Any], most: int) -> Iterator[dict[str, An
             run.process.wait(timeout=_PATIENCE_S)
         if run.process.poll() not in (None, 0):
             if starts > 3 * most:
-                # One that cannot begin would be begun for ever.
-                break
+                raise SystemExit(f"it does not begin: see {run.folder.with_suffix('.log')}")
             run.begin()
             starts += 1
     while (code := run.end()) and starts < 3 * most:
