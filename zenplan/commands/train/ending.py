@@ -18,7 +18,7 @@ from zenplan.adapters.run_folder.lines import Metrics
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate.record import About, fingerprint_of
 from zenplan.commands.train.asked import Asked
-from zenplan.commands.train.beside import as_a_whole, of_others, rows
+from zenplan.commands.train.beside import as_a_whole, columns_of, of_others
 from zenplan.commands.train.document import run_document
 from zenplan.commands.train.judged import doubt_of, warnings
 from zenplan.commands.train.predict import mfu_of
@@ -140,10 +140,11 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
     yield ""
     yield "## What it took"
     yield ""
-    yield "| part | predicted | 80 % range | actual | difference |"
-    yield "|---|---:|---|---:|---:|"
-    for row in rows(result):
-        yield f"| {' | '.join(row.cells())} |"
+    names, cells = columns_of(result)
+    yield f"| {' | '.join(names)} |"
+    yield f"|{'|'.join('---' if name in ('part', '80 % range') else '---:' for name in names)}|"
+    for row in cells:
+        yield f"| {' | '.join(row)} |"
     if result.prediction is not None:
         yield ""
         yield f"The prediction is from before the first step: {result.prediction.origin}, {result.prediction.why}."
