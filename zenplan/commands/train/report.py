@@ -20,6 +20,8 @@ from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 
 _LETTERS = 60
+# Titles of the table of what a run took: with a prediction, and without.
+BESIDE, TAKEN = "predicted and actual", "what it took"
 _WHY = {
     "finished": "",
     "until_loss": ", the validation loss that was asked for is reached",
@@ -106,9 +108,8 @@ def beside_table(result: RunResult) -> Table:
     """Predicted beside actual."""
     names, cells = columns_of(result)
     columns = tuple(Column(name=name, numeric=name not in ("part", "80 % range")) for name in names)
-    predicted = "predicted" in names
     return Table(
-        title="predicted and actual" if predicted else "actual: nothing was predicted",
+        title=BESIDE if "predicted" in names else TAKEN,
         columns=columns,
         rows=cells,
         caption=of_others(result),
