@@ -22,6 +22,7 @@ from zenplan.planning.watch.rehearsal import corrected, in_a_crowd, step_of
 from zenplan.worker.protocol import Rehearsed
 
 if TYPE_CHECKING:
+    from zenplan.domain.answer.estimate import MemoryUse
     from zenplan.domain.hardware.accelerator import Accelerator
     from zenplan.domain.training.plan import TrainingPlan
 
@@ -32,6 +33,8 @@ USD_PER_KWH: Final = 0.13
 _SETUP_S, _ENDING_S, _QUIET, _BUSY = 10.0, 1.0, 0.25, 0.6
 # An ending that no run has shown took from 0.3 s (TensorFlow) to 2 s (JAX, PyTorch) in the runs of benchmarks/train.py.
 _UNSEEN_ENDING: Final = 1.0
+# How the fact of what ZeRO divides is called, before its stage.
+DIVIDED: Final = "ZeRO"
 # Where no checkpoint was timed before the run: so many in it.
 _CHECKPOINTS: Final = 10
 
@@ -227,7 +230,9 @@ def after_the_rehearsal(
 def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
     plan, job = world.plan, asked.job
     flop = plan.workload.training_flop_per_sample * job.batch if plan else None
-    memory = _memory(asked, plan)
+    use = _memory(asked, plan)
+    # A processor has no context of a GPU's driver.
+    memory = None if use is None else use.total_bytes - (use.workspace_bytes if job.device == "cpu" else 0.0)
     price = Fact(name="price", value=tariff.why, origin=Origin.GIVEN if asked.usd_per_h is not None else Origin.ASSUMED)
     busy = (Fact(name="before the run", value=world.busy, origin=Origin.MEASURED),) if world.busy else ()
     return RunPrediction(
@@ -247,11 +252,28 @@ def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
         memory_how="" if memory is None else "by what is counted of the model",
         flop_per_step=flop,
         peak_flop_per_s=world.sheet.peak(plan.precision.matmul_dtype) if world.sheet and plan else None,
-        facts=(*asked.facts, price, *busy),
+        facts=(*asked.facts, *_divided(asked, plan, use), price, *busy),
     )
 
 
-def _memory(asked: Asked, plan: TrainingPlan | None) -> float | None:
+def _divided(asked: Asked, plan: TrainingPlan | None, use: MemoryUse | None) -> tuple[Fact, ...]:
+    """What a worker holds of what ZeRO divides; none without it."""
+    job = asked.job
+    if not job.zero or job.workers == 1:
+        return ()
+    value = f"each of {job.workers} workers holds its part of weights, gradients and optimizer states"
+    whole = None if use is None else _memory(replace(asked, job=msgspec.structs.replace(job, zero=0)), plan)
+    if use is not None and whole is not None:
+        value += f": {units.size(_held(use))} of {units.size(_held(whole))}, as counted"
+    return (Fact(name=f"{DIVIDED} {job.zero}", value=value, origin=Origin.DERIVED),)
+
+
+def _held(use: MemoryUse) -> float:
+    return use.weights_bytes + use.gradients_bytes + use.optimizer_bytes
+
+
+def _memory(asked: Asked, plan: TrainingPlan | None) -> MemoryUse | None:
+    """Of a worker at the peak; None where the model was not counted."""
     if plan is None:
         return None
     from zenplan.domain.training.layout import Layout
@@ -265,9 +287,7 @@ def _memory(asked: Asked, plan: TrainingPlan | None) -> float | None:
         micro_batch=job.micro_batch,
         accumulation=job.batch // (job.micro_batch * job.replicas),
     )
-    memory = peak_memory(plan, Layouts.of([layout])).at(0)
-    # A processor has no context of a GPU's driver.
-    return memory.total_bytes - (memory.workspace_bytes if job.device == "cpu" else 0.0)
+    return peak_memory(plan, Layouts.of([layout])).at(0)
 
 
 def _measured_memory(rehearsed: Rehearsed) -> dict[str, Any]:
