@@ -156,6 +156,8 @@ def one(run: Many, truth: Mapping[str, Any], most: int) -> Iterator[dict[str, An
         if found and found["who"] != "rank":
             run.process.wait(timeout=_PATIENCE_S)
         if run.process.poll() not in (None, 0):
+            if starts > 3 * most:
+                raise SystemExit(f"it does not begin: see {run.folder.with_suffix('.log')}")
             run.begin()
             starts += 1
     while (code := run.end()) and starts < 3 * most:

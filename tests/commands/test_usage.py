@@ -21,9 +21,6 @@ RUNS = "'zenplan runs list'"
         (("watch",), ("'zenplan watch --help'", RUNS)),
         (("runs", "compare"), ("'zenplan runs compare --help'", RUNS)),
         (("runs", "shwo"), ("'zenplan runs --help' lists its commands",)),
-        (("estimate", "--params", "7B", "--gpus", "8", "--gpus", "64"), ("give one", "zenplan compare")),
-        (("layouts", "--params", "1e9", "--params", "2e9"), ("give one",)),
-        (("train", "init", "decoder", "-", "--steps", "5", "--steps", "6"), ("give one",)),
         (("compare", "--params", "7B", "--gpus", "8,16"), ("--gpus 8 --gpus 16",)),
         (("compare", "--params", "7B,13.5B"), ("--params 7B --params 13.5B",)),
         (("nothing",), ("'zenplan --help' lists the commands",)),
@@ -35,3 +32,11 @@ def test_the_hint_is_of_the_command_that_was_meant(argv: tuple[str, ...], hints:
     hint = done.err.splitlines()[-1]
     assert hint.startswith("hint: ")
     assert all(each in hint for each in hints)
+
+
+def test_an_option_that_is_given_twice_has_its_last_value_and_is_named(called: Any) -> None:
+    once = called("estimate", "--params", "7B", "--gpus", "64", "--gpu", "H100")
+    twice = called("estimate", "--params", "7B", "--gpus", "8", "--gpu", "H100", "--gpus", "64")
+    assert (twice.code, twice.out, once.err) == (0, once.out, "")
+    assert all(each in twice.err for each in ("warning: --gpus is given twice", "zenplan compare"))
+    assert "twice" not in called("compare", "--params", "1e9", "--gpu", "H100", "--gpu", "A100").err

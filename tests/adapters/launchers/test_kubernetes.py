@@ -208,3 +208,47 @@ def test_a_train_job_is_patched_as_its_runtime_allows() -> None:
     ):
         with pytest.raises(UsageError):
             Kubernetes().write(job(**changes))
+
+
+def test_pods_ask_for_what_is_known_and_given() -> None:
+    given = {"cpu": "12", "memory": "64Gi", "queue": "gpu", "pull-secret": "one,two"}
+    given["toleration"] = "nvidia.com/gpu:NoSchedule,team=ml,spot"
+    wanted = {"cpu": "12", "memory": "64Gi"}
+    pods = []
+    for kind in ("Job", "TrainJob"):
+        found = next(
+            each
+            for each in yaml.safe_load_all(Kubernetes().write(job(options={**given, "kind": kind}))["job.yaml"])
+            if each["kind"] == kind
+        )
+        assert found["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu"
+        if kind == "Job":
+            pods.append(found["spec"]["template"]["spec"])
+            asked = pods[-1]["containers"][0]["resources"]
+        else:
+            patch = found["spec"]["runtimePatches"][0]["trainingRuntimeSpec"]["template"]["spec"]
+            pods.append(patch["replicatedJobs"][0]["template"]["spec"]["template"]["spec"])
+            asked = found["spec"]["trainer"]["resourcesPerNode"]
+        assert asked == {"limits": {"nvidia.com/gpu": 8}, "requests": wanted}
+    for pod in pods:
+        assert pod["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
+        assert pod["tolerations"] == [
+            {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+            {"key": "team", "operator": "Equal", "value": "ml"},
+            {"key": "spot", "operator": "Exists"},
+        ]
+    known = kubernetes_job(Kubernetes().write(job("processors", rank_cpus=16)))
+    assert known["spec"]["template"]["spec"]["containers"][0]["resources"] == {"requests": {"cpu": "15"}}
+    asking = [
+        any("ask for no" in note for note in Kubernetes().submit(each).notes) for each in (job(), job(options=given))
+    ]
+    assert asking == [True, False]
+    for wrong in (
+        {"cpu": "many"},
+        {"memory": "64 GB"},
+        {"toleration": "a:Never"},
+        {"queue": "A b"},
+        {"pull-secret": "_"},
+    ):
+        with pytest.raises(UsageError):
+            Kubernetes().write(job(options=wrong))

@@ -152,6 +152,15 @@ def test_slurm_asks_for_what_the_plan_has() -> None:
     # Ten hours of the plan, and the time in which a system lets zenplan end it.
     assert "--time=10:10:00" in asked
     assert "--requeue" in Slurm().write(job("spot"))["job.sh"]
+    known = Slurm().write(job(rank_cpus=6))["job.sh"]
+    assert ("--cpus-per-task=6" in known, "SRUN_CPUS_PER_TASK" in known) == (True, True)
+    own = Slurm().write(job(rank_cpus=6, options={"cpus-per-gpu": "4"}))["job.sh"]
+    assert "cpus-per-task" not in own
+    said = [
+        any("cpus-per-task" in note for note in Slurm().submit(each).notes)
+        for each in (job(), job(rank_cpus=6), job(options={"cpus-per-task": "8"}))
+    ]
+    assert said == [True, False, False]
     assert "gpus" not in Slurm().write(job("processors"))["job.sh"]
     for options in ({"nodes": "3"}, {"comment": "two words"}, {"mail-user": "a\\b"}, {"x y": "1"}):
         with pytest.raises(UsageError):
@@ -322,7 +331,13 @@ def test_ray_begins_again_where_a_machine_was_taken_and_only_then(
 def test_dstack() -> None:
     task = yaml.safe_load(Dstack().write(job("spot"))["task.dstack.yml"])
     assert task["resources"]["gpu"] == {"name": "H100", "memory": "80GB", "count": 8}
-    assert (task["spot_policy"], task["max_price"]) == ("spot", 19.6)
+    assert (task["spot_policy"], task["max_price"]) == ("spot", 61.725)
+    # 1,234.5 dollars for ten hours of two machines; where they do not last so long, or are not limited, the price seen.
+    for usd in (100.0, None):
+        least = yaml.safe_load(Dstack().write(job("spot", max_usd=usd))["task.dstack.yml"])
+        assert least["max_price"] == 19.6
+        assert any("max_price 19.6" in note for note in Dstack().submit(job("spot", max_usd=usd)).notes)
+    assert "max_price" not in yaml.safe_load(Dstack().write(job(usd_per_h=None, max_usd=None))["task.dstack.yml"])
     assert "interruption" in task["retry"]["on_events"]
     assert "error" not in task["retry"]["on_events"]
     assert task["volumes"] == ["claim:/shared"]

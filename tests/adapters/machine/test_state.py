@@ -38,7 +38,7 @@ def test_others_disturb_only_where_they_take_cores_that_were_to_be_ours(
 
 def test_what_others_took_is_told_in_cores() -> None:
     text = crowded(START, later(20.0, 5.0), cores=2, threads=1)
-    assert text == "busy: other programs took 1.5 of 2 cores, and 1 were to be free"
+    assert text == "busy: other programs use 1.5 of this machine's 2 cores; computing needs 1"
 
 
 def test_idle_time_and_guests_are_no_work(tmp_path: Path) -> None:

@@ -146,3 +146,11 @@ def test_a_run_is_found_by_its_id_its_first_letters_or_its_path(tmp_path: Path) 
         find_run("abc")
     assert {"abcd2345", "abcz2345"} <= set(few.value.hint.replace(",", " ").split())
     assert ID.fullmatch(new_id())
+
+
+def test_a_file_where_a_folder_is_to_be_is_said_to_be_one(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x", encoding="utf-8")
+    for place in (file, file / "below"):
+        with pytest.raises(UsageError, match="file is a file"), writing(place, True):
+            pass

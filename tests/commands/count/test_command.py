@@ -171,6 +171,10 @@ def test_time_passes_on_a_terminal_only(capsys: pytest.CaptureFixture[str], monk
     with progress.elapsed("m:f") as tell:
         tell("build", 5.0)
     assert capsys.readouterr().err == ""
+    with progress.elapsed("m:f", lines=True) as tell:
+        for seconds in (0.5, 2.1, 3.5, 20.0):
+            tell("build", seconds)
+    assert capsys.readouterr().err.splitlines() == ["m:f: build, 2 s", "m:f: build, 20 s"]
     monkeypatch.setattr(progress, "_watched", lambda: True)
     with progress.elapsed("m:f") as tell:
         for seconds in (0.5, 1.9, 2.1, 2.2, 3.5):

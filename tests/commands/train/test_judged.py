@@ -132,3 +132,9 @@ def test_a_prediction_for_other_workers_is_not_held_against_the_run(tmp_path: An
     assert "2 workers" in other.tables[-1].caption
     assert "1 worker:" in other.tables[-1].caption
     assert [any(note.startswith("As a whole") for note in each.notes) for each in (same, other)] == [True, False]
+
+
+def test_what_was_not_predicted_has_no_column(tmp_path: Any) -> None:
+    table = next(each for each in train_report(result({"loss": 0.9}), tmp_path).tables if each.title == "what it took")
+    assert [column.name for column in table.columns] == ["part", "actual"]
+    assert all(len(row) == 2 and "–" not in row for row in table.rows)

@@ -144,6 +144,13 @@ def test_the_fit_predicts_where_nothing_was_measured() -> None:
     of_two, of_eight = (before_the_run(each, world, tariff_of(each, sheet, None)).memory_bytes or 0 for each in divided)
     # Three eighths of the 16 bytes that a parameter has with AdamW in bf16.
     assert of_two - of_eight == pytest.approx(3 / 8 * 16 * 1e8, rel=0.1)
+    (said,) = [
+        each.value
+        for each in before_the_run(divided[1], world, tariff_of(run, sheet, None)).facts
+        if "ZeRO" in each.name
+    ]
+    assert "8 workers" in said
+    assert not any("ZeRO" in each.name for each in found.facts)
     assert found.peak_flop_per_s is not None
     # By the data sheet's power, said to be assumed.
     assert "assumed" in found.price

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from zenplan.adapters.workers.engines import KerasEngine
 from zenplan.adapters.workers.process import BACKENDS
-from zenplan.commands.train.together import NAMES, ONE, Together, ranks_of, shared_anew, together_of
+from zenplan.commands.train.together import NAMES, ONE, Together, doubts, ranks_of, shared_anew, together_of
 from zenplan.errors import UsageError
 from zenplan.worker.protocol import Kind, Optimizer, Ranks, Train
 
@@ -203,3 +203,27 @@ def test_micro_batches_divide_the_share_and_are_no_larger_in_all(
     assert batch % (found.micro_batch * after) == 0
     assert found.micro_batch * after <= max(after, asked.micro_batch * before)
     assert msgspec.structs.replace(found, workers=before, micro_batch=asked.micro_batch) == asked
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "cores", "words"),
+    [
+        ({"zero": 3}, {}, 2, "--zero 3"),
+        ({"zero": 3, "workers": 2}, {}, 2, ""),
+        ({"workers": 64}, {}, 2, "64 workers"),
+        # GPUs train, or another system has started them on machines of its own.
+        ({"workers": 64}, {}, None, ""),
+        ({}, WHOLE, 2, ""),
+        ({"max_restarts": 5}, WHOLE, 2, "--max-restarts"),
+        ({"max_restarts": 5}, {}, 2, "--max-restarts"),
+        ({"max_restarts": 5, "workers": 2}, {}, 2, ""),
+        ({"max_restarts": 0}, {}, 2, ""),
+    ],
+)
+def test_what_changes_nothing_is_said(
+    given: dict[str, Any], environ: dict[str, str], cores: int | None, words: str
+) -> None:
+    torch = engine("torch")
+    said = list(doubts(given, together_of(given, torch, environ), torch, cores))
+    assert len(said) == bool(words)
+    assert all(words in line for line in said)

@@ -138,6 +138,52 @@ def test_once_shows_the_panel(written: Any, called: Call) -> None:
     assert rows["dollars"] == "$0.01"
     progress = json.loads(as_json.out)
     assert (progress["event"], progress["step"], progress["step_s"]) == ("progress", 10, 0.5)
+    assert (progress["run"], progress["state"], progress["workers"]) == ("abcd2345", "running", 1)
+
+
+def test_several_workers_are_shown(written: Any, called: Call) -> None:
+    written.status(workers=4)
+    with writing(written.folder, False):
+        ended = called("watch", str(written.folder), "--once")
+        as_json = called("watch", str(written.folder), "--once", "--format", "json")
+    assert dict(line.split(maxsplit=1) for line in ended.lines)["workers"] == "4 workers"
+    assert json.loads(as_json.out)["workers"] == 4
+
+
+def test_what_was_said_before_a_run_was_gone_on_with_is_summed_up(written: Any) -> None:
+    order = {"event": "zenplan stop", "text": "stopped by zenplan stop"}
+    written.lines(
+        "notices.jsonl", order, {"event": "again", "text": "start 2"}, {"event": "changed", "text": "smaller"}
+    )
+    run, seen, _ = followed(written)
+    run.look()
+    assert [text for _, text in seen.told] == ["start 2", "smaller"]
+    # One of now is no history.
+    written.lines("notices.jsonl", order)
+    run.look()
+    assert seen.texts("zenplan stop") == ["stopped by zenplan stop"]
+
+
+def test_steps_that_are_faster_are_news_and_no_alarm(written: Any) -> None:
+    run, seen, _ = followed(written)
+    alarms = Alarms(seen, Sender(None, seen))
+    own = {"name": "decoder", "backend": "jax", "steps": 100, "step": 10, "loss": 2.0, "drift": "steps are quick"}
+    for faster in (True, False):
+        written.put("live.json", json.dumps({**own, "faster": faster}))
+        written.lines("notices.jsonl", {"event": "drift", "text": "steps are quick", "ratio": 0.5 if faster else 2.0})
+        with writing(written.folder, False):
+            run.look()
+            alarms.look(run, run.view())
+        assert seen.texts("drift")[-1] == ("steps are quick" if faster else "")
+        assert bool(seen.texts("alarm")) is not faster
+
+
+def test_figures_that_cannot_be_have_a_hint(written: Any, called: Call) -> None:
+    made = {"made_at": "2026-11-30T12:00:00+00:00", "origin": "nowhere", "why": "x", "steps": 1}
+    written.put("prediction.json", json.dumps(made))
+    ended = called("watch", str(written.folder), "--once")
+    assert ended.code == 1
+    assert "hint:" in ended.err
 
 
 # --- signs of life, without a common clock

@@ -23,7 +23,7 @@ from zenplan.adapters.launchers.parts import (
 )
 from zenplan.domain.launch.job import IDLE_S, LaunchJob, Submission
 from zenplan.errors import UsageError
-from zenplan.units import GB
+from zenplan.units import GB, HOUR_S
 
 _FILE: Final = "task.dstack.yml"
 _FOLDER: Final = "/zenplan"
@@ -73,8 +73,8 @@ class Dstack:
             "stop_duration": f"{STOP_S}s",
             "idle_duration": f"{math.ceil(IDLE_S)}s",
         }
-        if job.usd_per_h:
-            task["max_price"] = round(job.usd_per_h / job.nodes, 4)
+        if price := _most_usd_per_h(job):
+            task["max_price"] = price
         if job.accelerator is not None:
             window = f"{math.ceil(IDLE_S)}s"
             task["utilization_policy"] = {"min_gpu_utilization": _IDLE_PERCENT, "time_window": window}
@@ -85,6 +85,7 @@ class Dstack:
     def submit(self, job: LaunchJob) -> Submission:
         """``dstack apply``."""
         notes = ["of dollars dstack limits an hour's price alone; zenplan train ends the run at its limit"]
+        notes += [_priced(job)] if job.usd_per_h else []
         notes += strange_provider(job, self.name, job.options.get("backend", ""), "takes any below that price")
         notes += [] if job.volume else ["what the run has written is lost with its machine: --volume keeps it"]
         command = ("dstack", "apply", "--yes", "--detach", "-f", _FILE)
@@ -98,6 +99,27 @@ def _commands(job: LaunchJob) -> list[str]:
         install(job),
         on_node(job),
     ]
+
+
+def _most_usd_per_h(job: LaunchJob) -> float | None:
+    """The most that a machine may cost in an hour: at which the dollars last for all the hours that the run may take, but no
+    less than the price that is known, at which dollars end it first. None where no price is known."""
+    if not job.usd_per_h:
+        return None
+    lasting = 0.0 if job.max_usd is None else job.max_usd / (job.max_duration_s / HOUR_S)
+    return math.ceil(max(lasting, job.usd_per_h) / job.nodes * 1e4) / 1e4
+
+
+def _priced(job: LaunchJob) -> str:
+    """Whose price the most of an hour is."""
+    most, seen = _most_usd_per_h(job) or 0.0, (job.usd_per_h or 0.0) / job.nodes
+    if job.max_usd is None:
+        which = f"the price seen ({job.price_of}), and any rise means that none is taken: --max-usd lets dearer ones in"
+    elif most > seen + 1e-4:
+        which = "the limit of dollars over that of hours; a larger --max-usd lets dearer ones in"
+    else:
+        which = "the price seen, as the dollars end the run before its hours: a larger --max-usd lets dearer ones in"
+    return f"max_price {most:.4g} is the most dollars an hour of one machine: {which}"
 
 
 def _check_literal(job: LaunchJob) -> None:

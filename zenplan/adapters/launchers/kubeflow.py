@@ -12,10 +12,10 @@ from zenplan.adapters.launchers.pods import (
     SHARED_MEMORY,
     TAKEN,
     command,
-    devices,
     environment,
     mounts,
     of_pod,
+    resources,
 )
 from zenplan.domain.launch.job import LaunchJob
 from zenplan.errors import UsageError
@@ -39,19 +39,19 @@ def train_job(job: LaunchJob, options: Mapping[str, str], meta: Mapping[str, Any
         meta: its metadata.
 
     Raises:
-        UsageError: a variable is the runtime's; or as ``of_pod`` and ``devices``.
+        UsageError: a variable is the runtime's; or as ``of_pod`` and ``resources``.
     """
     for name in job.environment:
         if name in _RESERVED:
             raise UsageError(f"--env {name} is set by the runtime", "leave it out")
-    limits = devices(job)
+    asked = resources(job, options)
     trainer = {
         "image": job.image or IMAGE,
         "command": command(job, _met(job)),
         "numNodes": job.nodes,
         "numProcPerNode": job.node_ranks,
         "env": environment(job),
-        **({"resourcesPerNode": limits} if limits else {}),
+        **({"resourcesPerNode": asked} if asked else {}),
     }
     pod = {**of_pod(job, options), "containers": [{"name": _NODE, "volumeMounts": mounts(job)}]}
     jobs = [{"name": _NODE, "template": {"spec": {"template": {"spec": pod}}}}]

@@ -24,14 +24,16 @@ from zenplan.adapters.launchers.parts import (
 from zenplan.adapters.launchers.pods import (
     FILES,
     IMAGE,
+    OPTIONS,
     TAKEN,
     check_name,
     command,
-    devices,
     environment,
+    labels,
     mounts,
     notes,
     of_pod,
+    resources,
 )
 from zenplan.domain.launch.job import LaunchJob, Submission
 from zenplan.errors import UnknownName, UsageError
@@ -50,7 +52,7 @@ class Kubernetes:
 
     def write(self, job: LaunchJob) -> Mapping[str, str]:
         """The manifest. Raises UsageError: no folder is shared, or the devices have no device plugin."""
-        options = options_of(job, self.name, ("namespace", "node-selector", "kind", "runtime"))
+        options = options_of(job, self.name, (*OPTIONS, "namespace", "kind", "runtime"))
         check_shared(job, self.name, "CLAIM")
         check_package(job, self.name, job.shared)
         kind = _kind(options)
@@ -65,8 +67,9 @@ class Kubernetes:
             "metadata": meta,
             "data": {**job.files, NODE: script(NODE), **requirements(job)},
         }
+        queued = {**meta, "labels": labels(job, options)}
         if kind == TRAIN_JOB:
-            return {_FILE: heading(job) + to_yaml(config, kubeflow.train_job(job, options, meta))}
+            return {_FILE: heading(job) + to_yaml(config, kubeflow.train_job(job, options, queued))}
         service = {
             "apiVersion": "v1",
             "kind": "Service",
@@ -74,7 +77,7 @@ class Kubernetes:
             # A pod is found before it is ready: nothing says that it is.
             "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": {"app": job.name}},
         }
-        found = {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": _job(job, options)}
+        found = {"apiVersion": "batch/v1", "kind": "Job", "metadata": queued, "spec": _job(job, options)}
         return {_FILE: heading(job) + to_yaml(service, config, found)}
 
     def submit(self, job: LaunchJob) -> Submission:
@@ -134,7 +137,7 @@ def _pod(job: LaunchJob, options: Mapping[str, str]) -> dict[str, Any]:
         f"export NODE_RANK=$JOB_COMPLETION_INDEX MASTER_ADDR={job.name}-0.{job.name}",
         f"export MASTER_PORT={port(job)}",
     ]
-    limits = devices(job)
+    asked = resources(job, options)
     container: dict[str, Any] = {
         "name": "train",
         "image": job.image or IMAGE,
@@ -142,6 +145,6 @@ def _pod(job: LaunchJob, options: Mapping[str, str]) -> dict[str, Any]:
         "workingDir": FILES,
         "env": environment(job),
         "volumeMounts": mounts(job),
-        **({"resources": limits} if limits else {}),
+        **({"resources": asked} if asked else {}),
     }
     return {"restartPolicy": "Never", "subdomain": job.name, "containers": [container], **of_pod(job, options)}

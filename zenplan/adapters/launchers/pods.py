@@ -27,6 +27,18 @@ TAKEN: Final = (75, 143)
 IMAGE: Final = "python:3.12-slim"
 _EXPANDED: Final = re.compile(r"\$+(?=\()|\${2,}")
 _RESOURCE: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+# Of a request, as Kubernetes writes quantities.
+_CPU: Final = re.compile(r"[1-9]\d*(\.\d+)?m?|0?\.\d+")
+_MEMORY: Final = re.compile(r"[1-9]\d*(\.\d+)?([kMGTPE]|[KMGTPE]i)?")
+# KEY, KEY=VALUE, KEY:EFFECT or KEY=VALUE:EFFECT, as 'kubectl taint' writes a taint.
+_TAINT: Final = re.compile(
+    r"(?P<key>[A-Za-z0-9][A-Za-z0-9./_-]*)(=(?P<value>[A-Za-z0-9._-]*))?"
+    r"(:(?P<effect>NoSchedule|PreferNoSchedule|NoExecute))?"
+)
+# What may be said of pods beside a system's own, by its options.
+OPTIONS: Final = ("node-selector", "toleration", "pull-secret", "queue", "cpu", "memory")
+# By which Kueue knows the queue of a job.
+_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 # Labels that clouds and device plugins give their nodes.
 _SPOT: Final = (
@@ -61,7 +73,7 @@ def of_pod(job: LaunchJob, options: Mapping[str, str]) -> dict[str, Any]:
     """Its volumes, its nodes, and how long it may take to end.
 
     Raises:
-        UsageError: the node selector is none, or no claim can be called so.
+        UsageError: the node selector or a toleration is none, or no claim or secret can be called so.
     """
     check_name("--volume", job.volume, "claim", "pvc")
     volumes: list[dict[str, Any]] = [
@@ -71,15 +83,41 @@ def of_pod(job: LaunchJob, options: Mapping[str, str]) -> dict[str, Any]:
     if job.volume:
         volumes.append({"name": "shared", "persistentVolumeClaim": {"claimName": job.volume}})
     selected = _selected(options.get("node-selector", ""))
+    tolerated = [_tolerated(each) for each in _several(options, "toleration")]
+    secrets = _several(options, "pull-secret")
+    for each in secrets:
+        check_name("--option pull-secret", each, "secret", "secrets")
     return {
         "terminationGracePeriodSeconds": STOP_S,
         **({"nodeSelector": selected} if selected else {}),
+        **({"tolerations": tolerated} if tolerated else {}),
+        **({"imagePullSecrets": [{"name": each} for each in secrets]} if secrets else {}),
         "volumes": volumes,
     }
 
 
-def devices(job: LaunchJob) -> dict[str, Any]:
-    """Limits of its resources; none of processors. Raises UsageError: the devices have no device plugin that is known."""
+def labels(job: LaunchJob, options: Mapping[str, str]) -> dict[str, str]:
+    """Of what is handed over. Raises UsageError: no queue can be called so."""
+    queue = options.get("queue", "")
+    check_name("--option queue", queue, "queue", "localqueues")
+    return {"app": job.name, **({_QUEUE: queue} if queue else {})}
+
+
+def resources(job: LaunchJob, options: Mapping[str, str]) -> dict[str, Any]:
+    """Limits of devices, requests of processors and memory. Raises UsageError: one is no quantity, or the devices have no
+    device plugin that is known."""
+    asked = {name: options[name] for name in ("cpu", "memory") if name in options}
+    for name, kind, example in (("cpu", _CPU, "8"), ("memory", _MEMORY, "64Gi")):
+        if name in asked and not kind.fullmatch(asked[name]):
+            raise UsageError(f"--option {name}={asked[name]} is no quantity of Kubernetes", f"as in: {name}={example}")
+    if "cpu" not in asked and job.rank_cpus:
+        # A request is the least: a core is left to what runs on every node, or none had enough.
+        asked = {"cpu": str(max(1, job.rank_cpus * job.node_ranks - 1)), **asked}
+    limits = _devices(job)
+    return {**({"limits": limits} if limits else {}), **({"requests": asked} if asked else {})}
+
+
+def _devices(job: LaunchJob) -> dict[str, int]:
     if job.accelerator is None:
         return {}
     name, hint = (
@@ -92,13 +130,21 @@ def devices(job: LaunchJob) -> dict[str, Any]:
         )
     if not _RESOURCE.fullmatch(name):
         raise UsageError(f"--accelerator {name} is no resource of Kubernetes", hint)
-    return {"limits": {name: job.node_ranks}}
+    return {name: job.node_ranks}
 
 
 def notes(job: LaunchJob) -> list[str]:
     """What is lost, and what nothing asks for, a line each."""
     found = [] if job.volume else ["what the run has written is lost with its pod: --volume CLAIM keeps it"]
     selected = "node-selector" in job.options
+    unasked = [] if "cpu" in job.options or job.rank_cpus else ["cpu=8"]
+    unasked += [] if "memory" in job.options else ["memory=64Gi"]
+    if unasked:
+        what = " and no ".join("CPU" if each.startswith("cpu") else "memory" for each in unasked)
+        examples = " ".join(f"--option {each}" for each in unasked)
+        found.append(
+            f"pods ask for no {what}: they share with what else the node runs, and a queue may want it: {examples}"
+        )
     if job.spot and not selected:
         found.append(f"nothing asks for spot nodes; a node selector does, as in: {_SPOT}")
     if job.accelerator is not None and not selected:
@@ -112,6 +158,20 @@ def notes(job: LaunchJob) -> list[str]:
 def literal(text: str) -> str:
     """The text, for it to come out as it is: Kubernetes makes a value of ``$(NAME)``, and one dollar of two."""
     return _EXPANDED.sub(lambda found: found[0] * 2, text)
+
+
+def _several(options: Mapping[str, str], name: str) -> list[str]:
+    return options[name].split(",") if name in options else []
+
+
+def _tolerated(text: str) -> dict[str, str]:
+    """A toleration of a taint."""
+    found = _TAINT.fullmatch(text)
+    if found is None:
+        raise UsageError(f"--option toleration={text} is none", "as in: nvidia.com/gpu:NoSchedule or KEY=VALUE:EFFECT")
+    key, value, effect = found["key"], found["value"], found["effect"]
+    how = {"operator": "Exists"} if value is None else {"operator": "Equal", "value": value}
+    return {"key": key, **how, **({"effect": effect} if effect else {})}
 
 
 def _selected(text: str) -> dict[str, str]:

@@ -19,6 +19,8 @@ _FILE: Final = "job.sh"
 # Of sbatch, in its long form. What the plan says is not among them.
 _OPTION: Final = re.compile(r"[a-z][a-z0-9-]*")
 _OF_THE_PLAN: Final = ("nodes", "ntasks", "ntasks-per-node", "time", "job-name", "wrap", "array")
+# Options that say how many CPUs a task gets.
+_CPUS: Final = ("cpus-per-task", "cpus-per-gpu", "tres-per-task")
 # In the status of a run whose machine was taken.
 _TAKEN: Final = f'"state": *"{PREEMPTED}"'
 # Seconds before the end of its time at which each rank is told to write its checkpoint.
@@ -49,7 +51,7 @@ class Slurm:
             'cd "${SLURM_SUBMIT_DIR:?}" || exit 1',
             *exports(job),
             # srun takes it from its own variable alone (Slurm 22.05 and later).
-            *(["export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK"] if "cpus-per-task" in job.options else []),
+            *(["export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK"] if _cpus(job) else []),
             'MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
             f"MASTER_PORT={port}",
             "export MASTER_ADDR MASTER_PORT",
@@ -72,10 +74,22 @@ class Slurm:
             notes.append(
                 "nothing is installed: zenplan is of the environment that hands the job over, or --venv names one"
             )
+        if not _cpus(job) and not job.options.keys() & set(_CPUS):
+            notes.append(
+                "the script asks for no CPUs, and a rank gets what is the site's default, often one core: "
+                "--option cpus-per-task=8, or threads in [train]"
+            )
         notes += ["spot machines are a partition's: --option partition=NAME"] if job.spot else []
         return Submission(
             command=("sbatch", _FILE), install="sbatch is on a login node of the cluster", notes=tuple(notes)
         )
+
+
+def _cpus(job: LaunchJob) -> str:
+    """The CPUs of a task, as given or as its run says; empty where Slurm is left to say it."""
+    if "cpus-per-task" in job.options:
+        return job.options["cpus-per-task"]
+    return str(job.rank_cpus) if job.rank_cpus and not job.options.keys() & set(_CPUS) else ""
 
 
 def _directives(job: LaunchJob) -> list[str]:
@@ -91,6 +105,8 @@ def _directives(job: LaunchJob) -> list[str]:
             )
         kind = f"{job.accelerator_name}:" if job.accelerator_name else ""
         found.append(f"gpus-per-node={kind}{job.node_ranks}")
+    if (cpus := _cpus(job)) and "cpus-per-task" not in job.options:
+        found.append(f"cpus-per-task={cpus}")
     for name, value in job.options.items():
         if _OPTION.fullmatch(name) and name not in OPTIONS:
             raise UnknownName("option of sbatch", name, OPTIONS)

@@ -65,7 +65,8 @@ def crowded(begin: ProcessorTime, end: ProcessorTime, cores: int, threads: int) 
     others = max(0.0, (end.busy_s - begin.busy_s) - (end.own_s - begin.own_s)) / passed_s
     if others <= max(0, cores - threads) + _SPARE_CORES:
         return ""
-    return f"busy: other programs took {units.significant(others, 2)} of {cores} cores, and {threads} were to be free"
+    machine = units.many(cores, "core")
+    return f"busy: other programs use {units.significant(others, 2)} of this machine's {machine}; computing needs {threads}"
 
 
 def crowded_now(cores: int, threads: int, sleep: Callable[[float], None] = time.sleep) -> str:

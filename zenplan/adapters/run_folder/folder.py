@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from zenplan.adapters.files.folders import check_folder
 from zenplan.adapters.files.regular_file import read_text
 from zenplan.adapters.files.whole_file import DRAFT, replacing, write_whole
 from zenplan.adapters.machine.processes import is_alive
@@ -59,6 +60,7 @@ def writing(
 
 
 def _locked(path: Path, new: bool, wait_s: float, tell: Callable[[], None] | None) -> int:
+    check_folder(path, "name another folder: --out PATH")
     try:
         if new:
             path.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from zenplan.errors import UsageError
 
 _MOST_HOURS: Final = 1e6
 # Options that may be given several times, for as many values.
-_LISTS: Final = ("node-selector",)
+_LISTS: Final = ("node-selector", "toleration", "pull-secret")
 
 
 def _name(text: str, what: str) -> str:

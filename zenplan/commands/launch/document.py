@@ -31,6 +31,7 @@ class JobDocument(Document):
     nodes: Annotated[Count, Meta(description="Machines, a count.")]
     node_ranks: Annotated[Count, Meta(description="Ranks of each, one a device, a count.")]
     accelerator: Annotated[str | None, Meta(description="The devices; null for processors.")]
+    rank_cpus: Annotated[Count | None, Meta(description="Processor cores of a rank; null where nothing says it.")]
     environment: Annotated[dict[str, str], Meta(description="Variables of each rank beside the rendezvous.")]
     shared: Annotated[str, Meta(description="The folder that all nodes see; empty: those of the submitting machine.")]
     volume: Annotated[str, Meta(description="What is mounted there; empty for nothing.")]

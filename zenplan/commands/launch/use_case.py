@@ -116,6 +116,7 @@ def _job(
             node_ranks=plan.node_ranks,
             accelerator=device,
             accelerator_name=asked.accelerator or "",
+            rank_cpus=_rank_cpus(trained, sheet),
             provider=plan.provider,
             region=plan.region,
             environment=asked.environment,
@@ -139,6 +140,12 @@ def _job(
     except DataError as error:
         # All of it was given.
         raise UsageError(error.message.removeprefix("job: "), "'zenplan launch --help' says what is taken") from error
+
+
+def _rank_cpus(trained: Trained, sheet: Accelerator | None) -> int | None:
+    """Cores of a rank: the threads of the file, those of the processor that the plan is of; None where nothing says it."""
+    threads = units.digits_of(str(trained.given.get("threads") or ""), 10**5)
+    return threads or (sheet.multiprocessors if sheet is not None and sheet.threads is not None else None)
 
 
 def _dollars(asked: Asked, plan: Planned, trained: Trained) -> tuple[float | None, float | None, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from zenplan import documents
+from zenplan.adapters.files.folders import check_folder
 from zenplan.adapters.files.regular_file import read_bytes, read_text
 from zenplan.adapters.files.whole_file import write_whole
 from zenplan.commands.launch.document import LaunchDocument, launch_document
@@ -19,6 +20,7 @@ _MOST_BYTES: Final = 50_000_000
 
 def write_files(found: Launched, overwrite: bool) -> None:
     """All of them, what says so last. Raises UsageError: one was edited since it was written, or is somebody else's."""
+    check_folder(found.folder, "--out names another folder")
     written = {} if overwrite else _hashes(found.folder)
     if not overwrite:
         for name, text in found.files.items():

@@ -23,7 +23,7 @@ from zenplan.commands.runs.use_case import Entry, entry
 from zenplan.commands.train.ending import limits
 from zenplan.commands.train.finished import FinishedRun, finished_run
 from zenplan.commands.train.judged import warnings
-from zenplan.commands.train.report import train_report
+from zenplan.commands.train.report import BESIDE, TAKEN, train_report
 from zenplan.commands.train.scoring import compare
 from zenplan.domain.measured.explanation import GRADIENTS, OCCLUSION
 from zenplan.domain.report import Column, Report, Table
@@ -77,7 +77,7 @@ def _outcome(found: Entry) -> Iterator[Markup]:
     tables = tuple(replace(each, title="") for each in report.tables if each.title == "metrics")
     if tables:
         yield _section("Metrics", _tables(*tables))
-    beside = tuple(replace(each, title="") for each in report.tables if each.title == "predicted and actual")
+    beside = tuple(replace(each, title="") for each in report.tables if each.title in (BESIDE, TAKEN))
     # What is held against the figures stands among the limits.
     against = set(warnings(found.result))
     lines = (element("li", note) for note in report.notes if note not in against)

@@ -14,7 +14,7 @@ _ALONE: Final = "Options"
 _OTHERS: Final = "Other"
 _ARGUMENTS: Final = "Arguments"
 # Of commands whose answers another shows side by side.
-_BESIDE: Final = {"estimate": "; 'zenplan compare' takes several, and shows them side by side"}
+_BESIDE: Final = {"estimate": ": 'zenplan compare' takes several, and shows them side by side"}
 
 
 def sections(command: Any, context: Any) -> Mapping[str, Sequence[tuple[str, str]]]:
@@ -30,23 +30,18 @@ def sections(command: Any, context: Any) -> Mapping[str, Sequence[tuple[str, str
     return {**found, (_OTHERS if found.keys() - {_ARGUMENTS} else _ALONE): others}
 
 
-def _several(command: str | None, flag: str) -> Exception:
-    from zenplan.errors import UsageError
-
-    return UsageError(f"{flag} is given twice", f"give one{_BESIDE.get(command or '', '')}")
-
-
 class Grouped(TyperCommand):
-    """A command whose help has a section for each ``rich_help_panel``, in plain text. An option has one value, unless it
-    is a list: Typer alone would take the last one without a word."""
+    """A command whose help has a section for each ``rich_help_panel``, in plain text."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As Typer does. Raises UsageError: an option that takes one value has two."""
+        """As Typer does, which takes the last value of an option that is given twice: scripts want that, not in silence."""
         given = self.make_parser(ctx).parse_args(args=list(args))[2]
-        options = [each for each in given if each.param_type_name == "option" and each.nargs == 1]
-        for each in options:
-            if options.count(each) > 1 and not (each.multiple or getattr(each, "is_flag", False)):
-                raise _several(self.name, each.opts[0])
+        single = [each for each in given if each.param_type_name == "option" and each.nargs == 1 and not each.multiple]
+        for each in dict.fromkeys(single):
+            if single.count(each) > 1 and not getattr(each, "is_flag", False):
+                from zenplan.commands.shared.output import warned
+
+                warned(f"{each.opts[0]} is given twice, and the last is taken{_BESIDE.get(self.name or '', '')}")
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 
 # What is done by then shows nothing.
 _PATIENCE_S = 2.0
+# Lines of what is waited for come so far apart.
+_LINE_EVERY_S = 10.0
 # Letters of what is being done, so that the bar still has room.
 _MOST_STAGE = 40
 
@@ -72,17 +74,24 @@ def _bar(what: str, stack: ExitStack) -> Callable[..., None]:
 
 
 @contextmanager
-def elapsed(what: str) -> Iterator[Callable[[str, float], None]]:
+def elapsed(what: str, lines: bool = False) -> Iterator[Callable[[str, float], None]]:
     """A function to call with what is done now and the seconds since the start, where no share is known.
 
     After two seconds they are on stderr, if that is a terminal; the line is gone at the end.
+
+    Args:
+        what: is done, all in all.
+        lines: whether a stderr that is no terminal gets a line after two seconds, and one now and then from there on.
     """
     from zenplan.commands.shared.output import write
 
-    shown = -1
+    shown, next_s = -1, _PATIENCE_S
 
     def show(stage: str, seconds: float) -> None:
-        nonlocal shown
+        nonlocal shown, next_s
+        if lines and seconds >= next_s and not _watched():
+            next_s = seconds + _LINE_EVERY_S
+            write(sys.stderr, f"{what}: {stage}, {seconds:.0f} s\n")
         if seconds >= _PATIENCE_S and int(seconds) != shown and _watched():
             shown = int(seconds)
             write(sys.stderr, f"\r\033[K{what[-40:]}: {stage}, {shown} s")

@@ -38,7 +38,7 @@ def stop(
     from zenplan.commands.stop.use_case import stop as stopped
     from zenplan.commands.watch.sources import source_of
 
-    with source_of(run, token or "") as source, elapsed("stopping") as tell:
+    with source_of(run, token or "") as source, elapsed("stopping", lines=True) as tell:
         found = stopped(source, not no_wait, tell)
     write(sys.stdout, "".join(f"{line}\n" for line in found.text))
     return found.code

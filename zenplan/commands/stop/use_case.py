@@ -56,8 +56,7 @@ def stop(source: Source, wait: bool, tell: Callable[[str, float], None]) -> Stop
     began_s, needs_s = time.monotonic(), _needed_s(run.view())
     while run.status.state == RUNNING:
         waited_s = time.monotonic() - began_s
-        left = "" if needs_s is None else f", about {units.duration(max(0.0, needs_s - waited_s), 2)} left"
-        tell(f"at step {run.view().step:,}, a checkpoint is to come{left}", waited_s)
+        tell(_waits(run.view(), needs_s, waited_s), waited_s)
         time.sleep(_LOOK_S)
         run.look()
         if why := run.gone:
@@ -69,6 +68,14 @@ def stop(source: Source, wait: bool, tell: Callable[[str, float], None]) -> Stop
             )
     status = run.status
     return Stopped(status=status, text=(said(status), *_go_on(status)), code=1 if status.state == FAILED else 0)
+
+
+def _waits(view: View, needs_s: float | None, waited_s: float) -> str:
+    """What the run is at, which it ends first."""
+    if view.loss is None and view.stage:
+        return f"the run is not at its steps yet, and hears the order once this is done: {view.stage}"
+    left = "" if needs_s is None else f", about {units.duration(max(0.0, needs_s - waited_s), 2)} left"
+    return f"at step {view.step:,}, a checkpoint is to come{left}"
 
 
 def _needed_s(view: View) -> float | None:

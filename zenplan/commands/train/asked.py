@@ -267,9 +267,12 @@ def _check_frozen(given: Mapping[str, Any]) -> None:
 
 def _check_sizes(data: Prepared, batch: int, micro: int, samples: int, replicas: int) -> None:
     if replicas > 1 and batch % replicas:
+        near = max(replicas, batch // replicas * replicas)
+        fewer = next(n for n in range(min(batch, replicas), 0, -1) if batch % n == 0)
         raise UsageError(
-            f"--batch {batch} cannot be shared among {replicas} replicas of the model",
-            f"--batch {max(replicas, batch // replicas * replicas)}, or fewer workers",
+            f"--batch {batch} cannot be shared among {replicas:,} replicas of the model",
+            # A batch may not be larger than the data.
+            f"--batch {near}, or {units.many(fewer, 'replica')}" if near <= samples else f"{fewer:,} replicas at most",
         )
     if micro * replicas > batch or batch % (micro * replicas):
         of = f" on {replicas} replicas" if replicas > 1 else ""

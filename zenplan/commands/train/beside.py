@@ -116,6 +116,13 @@ def as_a_whole(result: RunResult) -> str:
     return f"As a whole: {'; '.join(parts)}." if parts else ""
 
 
+def columns_of(result: RunResult) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """The rows as a table: names of columns, cells of rows; without those of a prediction where nothing was predicted."""
+    names, found = ("part", "predicted", "80 % range", "actual", "difference"), rows(result)
+    kept = range(5) if any(row.predicted is not None for row in found) else (0, 3)
+    return tuple(names[n] for n in kept), tuple(tuple(row.cells()[n] for n in kept) for row in found)
+
+
 def rows(result: RunResult) -> tuple[Row, ...]:
     """The figures of a run by part, the whole first."""
     known, status = result.prediction, result.status

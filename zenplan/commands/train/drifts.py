@@ -54,6 +54,11 @@ class Drifts:
         """A line, while steps are not as predicted."""
         return self.episodes[-1].drift.text if self.episodes and self.episodes[-1].last is None else ""
 
+    @property
+    def faster(self) -> bool:
+        """Whether steps take less time than predicted, while they are not as predicted."""
+        return bool(self.now) and self.episodes[-1].drift.ratio < 1.0
+
     def look(self, found: Drift | None, step: int, now_s: float) -> str:
         """What is to be said of the last steps; empty where it is what was said last, or too soon after it.
 

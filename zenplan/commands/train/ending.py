@@ -18,10 +18,10 @@ from zenplan.adapters.run_folder.lines import Metrics
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate.record import About, fingerprint_of
 from zenplan.commands.train.asked import Asked
-from zenplan.commands.train.beside import as_a_whole, of_others, rows
+from zenplan.commands.train.beside import as_a_whole, columns_of, of_others
 from zenplan.commands.train.document import run_document
 from zenplan.commands.train.judged import doubt_of, warnings
-from zenplan.commands.train.predict import mfu_of
+from zenplan.commands.train.predict import DIVIDED, mfu_of
 from zenplan.commands.train.supervise import Supervisor
 from zenplan.documents import published
 from zenplan.domain.checks import one_line
@@ -121,6 +121,8 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
         steps = f"{units.many(status.step, 'round')} of {units.many(job.federated.clients, 'client')}, averaged"
     yield f"- {steps} in {job.precision}, seed {job.seed}"
     yield f"- Keras on {_machine(status, job)}"
+    known = result.prediction.facts if result.prediction else ()
+    yield from (f"- {fact.name}: {fact.value}" for fact in known if fact.name.startswith(DIVIDED))
     yield f"- run {status.id}, begun {status.started_at:%Y-%m-%d %H:%M} UTC, in `{folder}`"
     yield ""
     yield "## Data"
@@ -140,18 +142,23 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
     yield ""
     yield "## What it took"
     yield ""
-    yield "| part | predicted | 80 % range | actual | difference |"
-    yield "|---|---:|---|---:|---:|"
-    for row in rows(result):
-        yield f"| {' | '.join(row.cells())} |"
-    if result.prediction is not None:
-        yield ""
-        yield f"The prediction is from before the first step: {result.prediction.origin}, {result.prediction.why}."
-        yield of_others(result) or as_a_whole(result)
+    yield from _took(result)
     yield ""
     yield "## Limits"
     yield ""
     yield from (f"- {line}" for line in limits(result))
+
+
+def _took(result: RunResult) -> Iterator[str]:
+    names, cells = columns_of(result)
+    yield f"| {' | '.join(names)} |"
+    yield f"|{'|'.join('---' if name in ('part', '80 % range') else '---:' for name in names)}|"
+    for row in cells:
+        yield f"| {' | '.join(row)} |"
+    if result.prediction is not None:
+        yield ""
+        yield f"The prediction is from before the first step: {result.prediction.origin}, {result.prediction.why}."
+        yield of_others(result) or as_a_whole(result)
 
 
 def _machine(status: RunStatus, job: Train) -> str:

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from zenplan.domain.measured.training_run import RunStatus
 from zenplan.worker.protocol import Ready, Train
 
 _MOST_NAMED: Final = 3
+# The event of a run that is gone on with: what was said before it is history.
+AGAIN: Final = "again"
+
+
+def of_before(before: RunStatus) -> tuple[str, str, Mapping[str, Any]]:
+    """That a run is gone on with, and how it stood: the name of its event, its text and its values."""
+    why = f" ({before.reason})" if before.reason not in ("", before.state) else ""
+    text = f"start {before.starts + 1} of the run, which was {before.state}{why} at step {before.step:,} before"
+    return AGAIN, text, {"starts": before.starts + 1, "before": before.state, "reason": before.reason}
 
 
 def of_ready(event: Ready, job: Train) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

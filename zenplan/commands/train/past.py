@@ -23,6 +23,8 @@ from zenplan.planning.watch.rehearsal import MOST_RUNS
 from zenplan.worker.protocol import Train
 
 _STEP: Final = "step-"
+# Of figures that cannot be.
+_OTHER: Final = "was it written by another version of zenplan, or changed since? 'zenplan runs list' shows the others"
 # Fields of a job that a run of the same has in common with another, for what it took.
 _SAME: Final = (
     "data",
@@ -50,7 +52,7 @@ def read_result(folder: Path) -> RunResult:
     try:
         return result_of(document)
     except ValueError as error:
-        raise DataError(f"{RESULT} of the run in {folder}: {error}") from error
+        raise DataError(f"{RESULT} of the run in {folder}: {error}", _OTHER) from error
 
 
 def read_prediction(folder: Path) -> RunPrediction | None:
@@ -61,7 +63,7 @@ def read_prediction(folder: Path) -> RunPrediction | None:
     try:
         return prediction_of(document)
     except ValueError as error:
-        raise DataError(f"{PREDICTION} of the run in {folder}: {error}") from error
+        raise DataError(f"{PREDICTION} of the run in {folder}: {error}", _OTHER) from error
 
 
 class Starting(DataError):

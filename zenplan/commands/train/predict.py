@@ -22,6 +22,7 @@ from zenplan.planning.watch.rehearsal import at_least_crowded, corrected, held_u
 from zenplan.worker.protocol import Rehearsed
 
 if TYPE_CHECKING:
+    from zenplan.domain.answer.estimate import MemoryUse
     from zenplan.domain.hardware.accelerator import Accelerator
     from zenplan.domain.training.plan import TrainingPlan
 
@@ -33,6 +34,8 @@ _SETUP_S, _ENDING_S, _QUIET, _BUSY = 10.0, 1.0, 0.25, 0.6
 # An ending that no run has shown took from 0.3 s (TensorFlow) to 2 s (JAX, PyTorch) in the runs of benchmarks/train.py.
 # Beside other programs it took up to three times what was predicted of it (assumed).
 _UNSEEN_ENDING, _UNSEEN_BUSY_ENDING = 1.0, 3.0
+# How the fact of what ZeRO divides is called, before its stage.
+DIVIDED: Final = "ZeRO"
 # Where no checkpoint was timed before the run: so many in it.
 _CHECKPOINTS: Final = 10
 
@@ -230,8 +233,9 @@ def after_the_rehearsal(
 def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
     plan, job = world.plan, asked.job
     flop = plan.workload.training_flop_per_sample * job.batch if plan else None
+    use = _memory(asked, plan)
+    memory = None if use is None or job.device == "cpu" else use.total_bytes
     beside, unseen = (_BUSY, _UNSEEN_BUSY_ENDING) if world.busy else (_QUIET, _UNSEEN_ENDING)
-    memory = None if job.device == "cpu" else _memory(asked, plan)
     price = Fact(name="price", value=tariff.why, origin=Origin.GIVEN if asked.usd_per_h is not None else Origin.ASSUMED)
     busy = (Fact(name="before the run", value=world.busy, origin=Origin.MEASURED),) if world.busy else ()
     return RunPrediction(
@@ -251,11 +255,28 @@ def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
         memory_how="" if memory is None else "by what is counted of the model",
         flop_per_step=flop,
         peak_flop_per_s=world.sheet.peak(plan.precision.matmul_dtype) if world.sheet and plan else None,
-        facts=(*asked.facts, price, *busy),
+        facts=(*asked.facts, *_divided(asked, plan, use), price, *busy),
     )
 
 
-def _memory(asked: Asked, plan: TrainingPlan | None) -> float | None:
+def _divided(asked: Asked, plan: TrainingPlan | None, use: MemoryUse | None) -> tuple[Fact, ...]:
+    """What a worker holds of what ZeRO divides; none without it."""
+    job = asked.job
+    if not job.zero or job.workers == 1:
+        return ()
+    value = f"each of {job.workers} workers holds its part of weights, gradients and optimizer states"
+    whole = None if use is None else _memory(replace(asked, job=msgspec.structs.replace(job, zero=0)), plan)
+    if use is not None and whole is not None:
+        value += f": {units.size(_held(use))} of {units.size(_held(whole))}, as counted"
+    return (Fact(name=f"{DIVIDED} {job.zero}", value=value, origin=Origin.DERIVED),)
+
+
+def _held(use: MemoryUse) -> float:
+    return use.weights_bytes + use.gradients_bytes + use.optimizer_bytes
+
+
+def _memory(asked: Asked, plan: TrainingPlan | None) -> MemoryUse | None:
+    """Of a worker at the peak; None where the model was not counted."""
     if plan is None:
         return None
     from zenplan.domain.training.layout import Layout
@@ -269,17 +290,17 @@ def _memory(asked: Asked, plan: TrainingPlan | None) -> float | None:
         micro_batch=job.micro_batch,
         accumulation=job.batch // (job.micro_batch * job.replicas),
     )
-    memory = peak_memory(plan, Layouts.of([layout])).at(0)
-    # A processor has no context of a GPU's driver.
-    return memory.total_bytes - (memory.workspace_bytes if job.device == "cpu" else 0.0)
+    return peak_memory(plan, Layouts.of([layout])).at(0)
 
 
 def _least_memory(asked: Asked, plan: TrainingPlan | None) -> tuple[Fact, ...]:
     """On a processor, what is known of a peak that nothing has measured: the peak that a run tells is its process's, which
     compiles and computes in memory of the framework's own, of small models most of it."""
-    least = _memory(asked, plan) if asked.job.device == "cpu" else None
-    if least is None:
+    use = _memory(asked, plan) if asked.job.device == "cpu" else None
+    if use is None:
         return ()
+    # A processor has no context of a GPU's driver.
+    least = use.total_bytes - use.workspace_bytes
     why = (
         "weights, gradients, optimizer and activations; what the framework takes beside them is not known before a run"
     )

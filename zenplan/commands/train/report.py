@@ -12,7 +12,7 @@ from zenplan.adapters.run_folder.exports import read_exports
 from zenplan.adapters.run_folder.folder import CARD, CURVE_SVG, METRICS
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.commands.layouts.report import Point, drawn
-from zenplan.commands.train.beside import as_a_whole, energy, of_others, rows
+from zenplan.commands.train.beside import as_a_whole, columns_of, energy, of_others
 from zenplan.commands.train.judged import doubt_of, warnings
 from zenplan.domain.measured.export import Export
 from zenplan.domain.measured.training_run import FINISHED, RunPrediction, RunResult
@@ -20,6 +20,8 @@ from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 
 _LETTERS = 60
+# Titles of the table of what a run took: with a prediction, and without.
+BESIDE, TAKEN = "predicted and actual", "what it took"
 _WHY = {
     "finished": "",
     "until_loss": ", the validation loss that was asked for is reached",
@@ -104,16 +106,12 @@ def _verdict(result: RunResult) -> str:
 
 def beside_table(result: RunResult) -> Table:
     """Predicted beside actual."""
+    names, cells = columns_of(result)
+    columns = tuple(Column(name=name, numeric=name not in ("part", "80 % range")) for name in names)
     return Table(
-        title="predicted and actual",
-        columns=(
-            Column(name="part"),
-            Column(name="predicted", numeric=True),
-            Column(name="80 % range"),
-            Column(name="actual", numeric=True),
-            Column(name="difference", numeric=True),
-        ),
-        rows=tuple(row.cells() for row in rows(result)),
+        title=BESIDE if "predicted" in names else TAKEN,
+        columns=columns,
+        rows=cells,
         caption=of_others(result),
     )
 

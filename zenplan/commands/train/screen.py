@@ -13,12 +13,16 @@ from typing import Any, Final, Protocol, TextIO
 
 from zenplan import units
 from zenplan.commands.shared.output import write
-from zenplan.domain.measured.training_run import RunPrediction
+from zenplan.domain.measured.training_run import RunPrediction, RunStatus
 from zenplan.domain.range import Range
+from zenplan.domain.training.several import in_words
 
 # Plain lines come so far apart, the panel is drawn anew so often.
 _LINE_EVERY_S: Final = 10.0
 _DRAWN_EVERY_S: Final = 0.5
+
+
+_OF_STATUS: Final = ("name", "backend", "id", "state", "workers", "devices", "step", "steps", "checkpoint")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,8 @@ class View:
     """A run as it stands.
 
     Attributes:
-        name, backend: of the run; stage: that it is in.
+        name, backend, id, state: of the run, as of ``RunStatus``; stage: that it is in.
+        workers, devices: that train it together.
         step, steps: done, and of the run; checkpoint: step of the newest.
         loss: of the last step; evaluated: the values of the last evaluation.
         rate, unit: tokens or samples a second of the last steps.
@@ -36,11 +41,15 @@ class View:
         prediction: from before the run.
         mfu: of the device's peak.
         memory_bytes, power_w, temperature_c: of the GPU.
-        drift: a line, where steps are not as predicted.
+        drift: a line, where steps are not as predicted; faster: whether they take less time, which is good news.
     """
 
     name: str
     backend: str
+    id: str = ""
+    state: str = ""
+    workers: int = 1
+    devices: int = 1
     stage: str = ""
     step: int = 0
     steps: int = 0
@@ -60,6 +69,12 @@ class View:
     power_w: float | None = None
     temperature_c: float | None = None
     drift: str = ""
+    faster: bool = False
+
+    @classmethod
+    def of(cls, status: RunStatus, **more: Any) -> View:
+        """A run that stands so, and what else is known of it."""
+        return cls(**{name: getattr(status, name) for name in _OF_STATUS}, **more)
 
 
 class Screen(Protocol):
@@ -159,18 +174,23 @@ class JsonLines:
     """One object a line on stdout; the last of a run is its result."""
 
     _last_s: float = -1e9
-    _step: int = -1
+    _shown: tuple[int, str] = (-1, "")
 
     def update(self, view: View) -> None:
-        """Progress, at most as often as plain lines come."""
-        if view.step == self._step or time.monotonic() - self._last_s < _LINE_EVERY_S:
+        """Progress, of another step or stage, at most as often as plain lines come."""
+        if (view.step, view.stage) == self._shown or time.monotonic() - self._last_s < _LINE_EVERY_S:
             return
-        self._last_s, self._step = time.monotonic(), view.step
+        self._last_s, self._shown = time.monotonic(), (view.step, view.stage)
         left, end = view.left_s, view.usd_end
         self.tell(
             "progress",
             "",
             {
+                "run": view.id,
+                "state": view.state,
+                "stage": view.stage,
+                "workers": view.workers,
+                "devices": view.devices,
                 "step": view.step,
                 "steps": view.steps,
                 "loss": view.loss,
@@ -275,6 +295,8 @@ def _drawn(view: View) -> Any:
 def rows_of(view: View) -> Iterator[tuple[str, str]]:
     """The panel's rows: what it is, and how it stands."""
     yield "step", f"{view.step:,} of {view.steps:,}" + (f"   {view.stage}" if view.loss is None else "")
+    if view.workers * view.devices > 1:
+        yield "workers", in_words(view.workers, view.devices)
     if view.loss is not None:
         evaluated = ", ".join(f"{name} {units.significant(v, 4)}" for name, v in view.evaluated.items())
         yield "loss", units.significant(view.loss, 4) + (f"   validation: {evaluated}" if evaluated else "")

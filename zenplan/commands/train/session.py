@@ -29,7 +29,7 @@ from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, resumed_job, standing
 from zenplan.commands.train.predict import World
 from zenplan.commands.train.screen import Screen
-from zenplan.commands.train.together import Together, ranks_of, shared_anew, together_of
+from zenplan.commands.train.together import Together, doubts, ranks_of, shared_anew, together_of
 from zenplan.commands.train.tracking import trackers_of
 from zenplan.commands.train.use_case import Outcome, Place, dry_run, train
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -191,6 +191,9 @@ def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
         minutes=1.0,
         strict=False,
     )
+    if not (together.ranks and together.ranks.rank):
+        for line in doubts(given, together, engine, cores if how.device == "cpu" else None):
+            here.warn(line)
     if given.get("weights") and find_spec("safetensors"):
         # The worker reads them, once all else is built: what is no such file is said before.
         check_weights(Path(given["weights"]))
@@ -281,6 +284,8 @@ def _resumed(flags: Flags, here: Here) -> Session:
     # The text of the file is in the folder, and not written anew.
     engine = _engine(status.backend, here.plugins)
     together = _on_now(job, flags, engine)
+    for line in doubts(parsed_train(flags.own), together, engine, cores if how.device == "cpu" else None):
+        here.warn(line)
     asked = asked_run(given, request, _data(both, flags, here), how, status.backend, "", together)
     asked = replace(asked, job=shared_anew(resumed_job(job, folder), together))
     place = Place(id=status.id, folder=folder, resumed=(status, read_prediction(folder)))

@@ -35,7 +35,7 @@ from zenplan.commands.train.predict import (
     tariff_of,
 )
 from zenplan.commands.train.screen import Screen, View, evaluated, live, told
-from zenplan.commands.train.stopping import BEHIND, PREEMPTION, why_of
+from zenplan.commands.train.stopping import BEHIND, ENDS, PREEMPTION, why_of
 from zenplan.commands.train.tracking import Followers
 from zenplan.commands.train.workers import Workers, priced_on
 from zenplan.documents import published
@@ -447,13 +447,9 @@ class Supervisor:
         samples = self.asked.step_samples(self.ready.samples if self.ready else None)
         rate = None if not step_s else samples * (each or 1) / step_s
         elapsed_s, hourly = self.elapsed_s, None if price is None else price / units.HOUR_S
-        return View(
-            name=self.status.name,
-            backend=self.status.backend,
+        return View.of(
+            self.status,
             stage=self.stage,
-            step=self.status.step,
-            steps=self.status.steps,
-            checkpoint=self.status.checkpoint,
             loss=self.loss,
             evaluated=self.validation,
             rate=rate,
@@ -469,12 +465,13 @@ class Supervisor:
             power_w=device.power_draw_w.value if device else None,
             temperature_c=device.temperature_c.value if device else None,
             drift=self.drifts.now,
+            faster=self.drifts.faster,
         )
 
     def say(self, event: str, text: str, values: Mapping[str, Any]) -> None:
         """Something that is kept with the run."""
-        # Of what is not as predicted, the notes are made at the end: it may pass.
-        if event not in ("prediction", "drift", "drift_over"):
+        # What ends the run is its state; of what is not as predicted, the notes are made at the end: it may pass.
+        if event not in ("prediction", "drift", "drift_over", *ENDS):
             self.notes.append(text)
         if self._notices is None:
             self._notices = Lines(self.folder / NOTICES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -96,6 +96,28 @@ def together_of(given: Mapping[str, Any], engine: Engine, environ: Mapping[str, 
     found = Together(workers=workers, devices=devices, tensor_parallel=divided, zero=zero, ranks=ranks, wait_s=wait_s)
     _check(found, engine)
     return found
+
+
+def doubts(given: Mapping[str, Any], found: Together, engine: Engine, cores: int | None) -> Iterator[str]:
+    """What was asked for of workers and changes nothing, or does no good, a line each.
+
+    Args:
+        given: values of the flags of a run.
+        found: who trains it.
+        cores: of this machine's processor; None where they are not what trains, or nobody knows.
+    """
+    if found.zero and found.workers == 1:
+        yield f"--zero {found.zero} divides nothing: the one worker holds all of the model; --workers 2 and more share it"
+    if given.get("max_restarts") and found.ranks is not None:
+        yield "--max-restarts changes nothing: RANK is set, and the launcher that started the workers begins them again"
+    elif given.get("max_restarts") and found.workers == 1:
+        yield "--max-restarts changes nothing: it is of several workers, and one trains; --autoresume goes on with its run"
+    own = found.ranks is None and not several_of(engine).starts
+    if own and cores is not None and found.workers > cores:
+        yield (
+            f"{found.workers:,} workers are more than the {many(cores, 'core')} of this machine: they take turns, and train "
+            f"no faster than {cores} of them, with {found.workers:,} times the memory of one"
+        )
 
 
 def shared_anew(job: Train, together: Together) -> Train:

@@ -28,6 +28,7 @@ from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.data import left_out
 from zenplan.commands.train.ending import came_out, keep
+from zenplan.commands.train.notices import of_before
 from zenplan.commands.train.past import forget_checkpoints
 from zenplan.commands.train.predict import World, before_the_run, spaced, tariff_of
 from zenplan.commands.train.screen import Screen
@@ -206,6 +207,8 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
         supervisor.keep_prediction(prediction)
     supervisor.keep_job(supervisor.asked)
     supervisor.write_status()
+    if place.resumed is not None:
+        supervisor.say(*of_before(place.resumed[0]))
     if line := left_out(asked.data):
         supervisor.say("data", line, {})
     return supervisor

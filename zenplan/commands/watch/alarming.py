@@ -107,6 +107,7 @@ def found_in(run: Followed, view: View) -> Mapping[str, str]:
         usd_end=view.usd_end,
         predicted_usd=known.usd if known else None,
         loss=run.loss,
-        drift=view.drift,
+        # Steps that are faster are told of, and nobody is woken for them.
+        drift="" if view.faster else view.drift,
         silent_s=run.silent_s,
     )

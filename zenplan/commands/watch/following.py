@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from zenplan import units
+from zenplan.commands.train.notices import AGAIN
 from zenplan.commands.train.past import Starting
 from zenplan.commands.train.screen import Screen, View, evaluated
 from zenplan.commands.watch.sources import Lines, Look, NotLetIn, Source
@@ -57,7 +58,8 @@ class Followed:
         except ZenplanError as error:
             if self._found is None:
                 raise
-            self._failure = error.message
+            # Whether a process is at it was seen then, and is not now.
+            self._found, self._failure = replace(self._found, at_it=None), error.message
             return
         before, self._found, self._failure = self._found, found, ""
         if before is None or before.status != found.status or found.metrics or found.notices:
@@ -84,11 +86,11 @@ class Followed:
                 self._told.add((step, part))
 
     def _tell(self, found: Look, first: bool) -> None:
-        for line in found.notices[-_MOST_SAID:] if first else found.notices:
+        for line in _of_this_start(found.notices)[-_MOST_SAID:] if first else found.notices:
             said = _clean(line)
             event, text = str(said.pop("event", "notice")), str(said.pop("text", ""))
-            # The alarm is the line for people.
-            shown = "" if event == "drift" else text
+            # Of slow steps the alarm is the line for people.
+            shown = "" if event == "drift" and _number(said.get("ratio"), 1.0) >= 1.0 else text
             self.screen.tell(event, shown, said if shown else {"text": text, **said})
         step = found.status.checkpoint
         if not first and step > self._checkpoint:
@@ -146,14 +148,13 @@ class Followed:
         now, status = self._now, self.status
         going = status.state in (RUNNING, KILLED)
         step_s = sum(self._walls) / len(self._walls) if self._walls else None
-        found = now.view or View(
-            name=status.name,
-            backend=status.backend,
-            elapsed_s=status.spent.total_s,
-            usd=status.usd,
-        )
+        found = now.view or View.of(status, elapsed_s=status.spent.total_s, usd=status.usd)
         found = replace(
             found,
+            id=status.id,
+            state=status.state,
+            workers=status.workers,
+            devices=status.devices,
             stage=found.stage if status.state == RUNNING else status.state,
             step=(self._step or found.step) if going else status.step,
             steps=status.steps,
@@ -166,6 +167,12 @@ class Followed:
         if going:
             return found
         return replace(found, elapsed_s=status.spent.total_s, usd=status.usd, left_s=None, usd_end=None, drift="")
+
+
+def _of_this_start(notices: Lines) -> Lines:
+    """Without what was said before the run was gone on with, which the line that says so sums up."""
+    begun = [number for number, line in enumerate(notices) if line.get("event") == AGAIN]
+    return notices[begun[-1] :] if begun else notices
 
 
 def _number(value: Any, none: float) -> float:

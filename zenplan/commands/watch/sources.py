@@ -33,6 +33,8 @@ T = TypeVar("T")
 Lines = Sequence[Mapping[str, Any]]
 TOKEN: Final = "ZENPLAN_TOKEN"  # noqa: S105 - the name of a variable
 _TOKEN_HINT: Final = f"--token, or {TOKEN}: it is in endpoint.json of the run's folder"
+# Of figures that cannot be.
+_OTHER: Final = "was it written by another version of zenplan, or changed since?"
 # Of an answer.
 _CALL_S, _MOST_JSON = 15.0, 8e6
 # As many lines of a file at once say that there may be more.
@@ -179,7 +181,8 @@ class EndpointSource:
             else _prediction(_decoded(prediction, PredictionDocument, self.name), self.name),
             metrics=self._lines("/metrics", METRICS),
             notices=self._lines("/notices", NOTICES),
-            at_it=None,
+            # It is the run's own process that answers.
+            at_it=True,
         )
 
     def result(self) -> tuple[RunResult, Path] | None:
@@ -256,14 +259,14 @@ def _prediction(document: PredictionDocument, what: str) -> RunPrediction:
     try:
         return prediction_of(document)
     except ValueError as error:
-        raise DataError(f"the prediction of {what}: {error}") from error
+        raise DataError(f"the prediction of {what}: {error}", _OTHER) from error
 
 
 def _result(document: RunDocument, what: str) -> tuple[RunResult, Path]:
     try:
         return result_of(document), Path(document.folder)
     except ValueError as error:
-        raise DataError(f"the result of {what}: {error}") from error
+        raise DataError(f"the result of {what}: {error}", _OTHER) from error
 
 
 @contextmanager

@@ -40,6 +40,7 @@ class LaunchJob:
         nodes: machines; node_ranks: ranks of each, one for a device.
         accelerator: the devices; None for processors alone.
         accelerator_name: what the system calls them; empty for what zenplan knows.
+        rank_cpus: processor cores that a rank computes with, a count; None where nothing says it.
         provider, region: whose machines the plan is of; empty where that is not known.
         environment: variables beside the rendezvous.
         shared: the folder that all nodes see, an absolute path; empty where they see this machine's own folders.
@@ -67,6 +68,7 @@ class LaunchJob:
     node_ranks: int = 1
     accelerator: Accelerator | None = None
     accelerator_name: str = ""
+    rank_cpus: int | None = None
     provider: str = ""
     region: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +97,7 @@ class LaunchJob:
         if not self.command:
             raise DataError("job: it has no command")
         checks.positive("job", nodes=self.nodes, node_ranks=self.node_ranks, max_duration_s=self.max_duration_s)
-        checks.positive("job", max_usd=self.max_usd, port=self.port)
+        checks.positive("job", max_usd=self.max_usd, port=self.port, rank_cpus=self.rank_cpus)
         checks.not_negative("job", retries=self.retries, usd_per_h=self.usd_per_h)
         texts = (*self.command, *self.environment.values(), *self.options.values(), *self.requirements)
         checks.lines("job", **{f"text {number}": text for number, text in enumerate(texts)})

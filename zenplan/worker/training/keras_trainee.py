@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -83,11 +82,14 @@ class KerasTrainee:
 def without_tensorflow() -> Iterator[None]:
     """Keras asks of all that it writes whether it is of TensorFlow, and imports that to know, for seconds and 400 MB: where
     nobody has imported it nothing can be of it, and the same is written without."""
-    if "tensorflow" in sys.modules:
+    lazy = keras.src.utils.module_utils.tensorflow
+    before = lazy._available
+    if "tensorflow" not in sys.modules:
+        lazy._available = False
+    try:
         yield
-        return
-    with patch.object(keras.src.utils.module_utils.tensorflow, "_available", False):
-        yield
+    finally:
+        lazy._available = before
 
 
 def keras_trainee(job: Train, data: Prepared, events: Events, group: Group = ALONE) -> KerasTrainee:

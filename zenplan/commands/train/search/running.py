@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zenplan import units
+from zenplan.adapters.files.folders import check_folder
 from zenplan.adapters.run_folder.folder import put, put_json
 from zenplan.adapters.run_folder.place import new_id, runs_folder
 from zenplan.commands.shared import start
@@ -101,6 +102,7 @@ def _claim(out: Path, file: Path, flags: Flags) -> None:
     told = repr((file.read_bytes(), sorted(given.items()), flags.options, flags.compiled))
     key = hashlib.sha256(told.encode()).hexdigest()
     mark = out / _KEY
+    check_folder(out, "name another folder: --out PATH")
     if mark.exists():
         if mark.read_text(encoding="utf-8").strip() != key:
             raise UsageError(f"{out} is of another search", "name another folder: --out PATH")
