@@ -117,7 +117,7 @@ def test_a_tokenizer_whose_first_token_is_a_text(tmp_path: Path, out: Path, make
 
 
 def rows_with(labels: list[Any]) -> list[dict[str, Any]]:
-    return [{"a": n, "b": n / 3, "label": label} for n, label in enumerate(labels)]
+    return [{"a": n + 2, "b": n / 3, "label": label} for n, label in enumerate(labels)]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_labels_are_classes_or_numbers(
     assert (data["class_names"], data["classes"]) == (names or [], None if names is None else len(names))
     assert (len(y), y.dtype) == (kept, np.float32 if names is None else np.int32)
     for (number, third), label in zip(x.tolist(), y.tolist(), strict=True):
-        true = labels[int(number)]
-        assert third == pytest.approx(number / 3)
+        true = labels[int(number) - 2]
+        assert third == pytest.approx((number - 2) / 3)
         if names is None:
             assert label == pytest.approx(true)
         else:
@@ -200,7 +200,7 @@ def test_names_that_differ_in_case_and_contradictions_are_said(tmp_path: Path, m
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 def test_rows_of_numbers(suffix: str, tmp_path: Path, out: Path, make: Prepare) -> None:
-    rows = [{"a": n, "b": n / 2, "name": f"n{n}", "kind": n % 2} for n in range(50)]
+    rows = [{"a": n + 2, "b": n / 2 + 1, "name": f"n{n}", "kind": n % 2} for n in range(50)]
     rows[7]["b"] = float("nan") if suffix != ".jsonl" else None  # type: ignore[assignment]  # what is wrong
     card = make(table(tmp_path / f"a{suffix}", rows), label="kind")
     data, x, y = read_data(out), loaded(out, "x"), loaded(out, "y")
@@ -240,7 +240,7 @@ def test_names_as_numbers(tmp_path: Path, out: Path, make: Prepare) -> None:
 
 
 def test_a_broken_cell_costs_its_row_and_not_its_column(tmp_path: Path, out: Path, make: Prepare) -> None:
-    rows: list[dict[str, Any]] = [{"a": n, "b": n / 2, "label": n % 2} for n in range(40)]
+    rows: list[dict[str, Any]] = [{"a": n + 2, "b": n / 2 + 1, "label": n % 2} for n in range(40)]
     rows[3]["a"], rows[5]["b"] = "broken", ""
     card = make(table(tmp_path / "a.csv", rows), label="label")
     assert read_data(out)["features"] == ["a", "b"]
@@ -433,3 +433,23 @@ def test_ids_alone_leave_numbers_out_and_the_card_says_so(tmp_path: Path, out: P
     with pytest.raises(DataError, match="too few") as caught:
         make(few, label="kind", ids=("city",), overwrite=True)
     assert "--features income" in caught.value.hint
+
+
+def test_columns_that_number_the_rows_are_not_learned_from(tmp_path: Path, make: Prepare) -> None:
+    """Counted from 0 or 1, or named so; not a measure that rises, such as a year; and not where nothing else is there."""
+    path = tmp_path / "t.csv"
+    rows = [f"{n + 1},{7919 * n % 997},{1900 + n},{n % 5},{n % 7},{n}" for n in range(80)]
+    path.write_text("\n".join(["counted,userId,year,grid,size,y", *rows]), encoding="utf-8")
+    card = make(path, label="y", label_kind="number")
+    assert card.unused == ("counted", "userId")
+    assert any("counted, userId" in note and "--features" in note for note in card.notes)
+    assert make(path, label="y", features=("counted", "size"), overwrite=True).unused == ("userId", "year", "grid")
+    path.write_text("\n".join(["id,y", *(f"{n},{n % 2}" for n in range(80))]), encoding="utf-8")
+    assert make(path, label="y", overwrite=True).unused == ()
+
+
+def test_names_of_which_no_two_rows_have_one_are_told(tmp_path: Path, make: Prepare) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["user,city,y", *(f"u{n},{n % 4},{n % 3}" for n in range(80))]), encoding="utf-8")
+    card = make(path, label="y", ids=("user", "city"))
+    assert [("user" in note, "city" in note) for note in card.notes if "No two rows" in note] == [(True, False)]

@@ -345,3 +345,10 @@ def test_the_report_says_where_each_value_comes_from(ask: Ask, home: Path) -> No
 
 def test_the_report_of_no_files(ask: Ask) -> None:
     assert config_report(ask()).notes[0] == "settings files: none found"
+
+
+@pytest.mark.parametrize("text", ["8-64", "8..64", "8 to 64", "8,64", "8, 64"])
+def test_several_sizes_are_several_plans(text: str, ask: Ask) -> None:
+    with pytest.raises(UsageError) as caught:
+        ask({"gpus": text})
+    assert "zenplan compare --gpus 8 --gpus 64" in caught.value.hint

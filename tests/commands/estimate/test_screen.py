@@ -16,6 +16,7 @@ from zenplan.domain.answer.fit import Fit
 from zenplan.domain.market.offer import OLD_DAYS
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
+from zenplan.errors import UsageError
 from zenplan.planning.money.run import production_share
 from zenplan.units import duration, usd
 
@@ -156,7 +157,10 @@ def test_the_range_of_one_plan_does_not_stand_beside_another_name(answer: Answer
 
 def test_passes_are_said_where_there_are_several(answer: Answer) -> None:
     told, plan = title(answer), answer.plan
-    assert (f"({plan.epochs:.3g} × " in told) == (plan.epochs > 1)
+    assert (f"({plan.epochs:.3g} " in told) == (plan.epochs > 1)
+    assumed = any(fact.name == "epochs" and fact.origin is Origin.ASSUMED for fact in plan.facts)
+    assert ("assumed passes" in told) == (assumed and plan.epochs > 1)
+    assert ("passes over the data" in {each.input for each in answer.sensitivity}) == assumed
 
 
 def test_own_machines_for_nothing_have_no_dollars(ask: Ask) -> None:
@@ -207,3 +211,21 @@ def test_colour_can_be_asked_for(
     if coloured:
         (row,) = (line for line in out.splitlines() if "recommended" in line and "×" in line)
         assert "\x1b[1;32m" in row
+
+
+def test_what_no_software_has_is_not_offered(ask: Ask) -> None:
+    """Products of weights of four bits are in bf16, and convolutions in nothing narrower."""
+    tuned: dict[str, Any] = {"model": "llama3-70b", "samples": 1e4, "gpu": "H100", "gpus": 1, "method": "qlora"}
+    for asked in (tuned, {"model": "sdxl", "samples": 1e4, "gpu": "H100", "gpus": 1}):
+        assert "precision" not in {effect.input for effect in ask(**asked).sensitivity}
+    with pytest.raises(UsageError, match="qlora in fp8"):
+        ask(**tuned, precision="fp8", software="axolotl")
+
+
+def test_what_decides_a_wide_range_of_dollars_is_said(ask: Ask) -> None:
+    wide, narrow = ask(model="dlrm", gpu="RTX-4090", gpus=1), ask(params=1e9, gpu="H100", gpus=8)
+    total = wide.recommended.total_usd
+    assert total is not None
+    assert total.high > 10 * total.low
+    assert "What makes that so wide is data in" in verdict(wide)
+    assert "so wide" not in verdict(narrow)

@@ -21,6 +21,7 @@ from zenplan.commands.train.known import _counted, _on_gpu
 from zenplan.commands.train.past import step_ratios
 from zenplan.commands.train.predict import (
     World,
+    after_the_rehearsal,
     before_the_run,
     checkpoints_of,
     evaluations_every,
@@ -45,6 +46,7 @@ from zenplan.domain.range import Range
 from zenplan.domain.training.request import Request
 from zenplan.errors import DataError, UsageError, ZenplanError
 from zenplan.plugins import load_plugins
+from zenplan.worker.protocol import Rehearsed
 
 PLUGINS = load_plugins({"ZENPLAN_PLUGINS": ""})
 KNOWN = known(PLUGINS, None, None)
@@ -152,6 +154,16 @@ def test_the_fit_predicts_where_nothing_was_measured() -> None:
     assert found.peak_flop_per_s is not None
     # By the data sheet's power, said to be assumed.
     assert "assumed" in found.price
+
+
+def test_a_processors_peak_that_nothing_measured_is_no_figure() -> None:
+    """A run tells that of its process, the framework in it: what is counted of the model is the least that it can be."""
+    plan = training_plan(Request(params=1e8, batch=8, samples=8000, seq_len=1024), KNOWN.families, whole_run=False)
+    run = asked("cpu", steps=3)
+    found = before_the_run(run, World(plan=plan, ratios={}), tariff_of(run, None, None))
+    assert found.memory_bytes is None
+    (least,) = [fact for fact in found.facts if fact.name == "peak memory"]
+    assert (least.origin, least.value.startswith("at least ")) == (Origin.DERIVED, True)
 
 
 def test_without_anything_there_is_no_figure() -> None:
@@ -269,3 +281,22 @@ def test_earlier_runs_calibrate_the_step_and_not_what_was_known_before() -> None
         parts = {row.name: row for row in rows(result)}
         assert parts["time, unknown before"].ratio == pytest.approx(1.2)
     assert found[0] == found[1] == pytest.approx([1.2])
+
+
+def test_a_busy_machine_widens_all_that_is_predicted() -> None:
+    """Seen before the run or in its rehearsal, and whatever earlier quiet runs came to."""
+    run, quiet = asked(), World(ratios={REHEARSED: [1.0] * 20})
+    calm = Rehearsed(step_wall_s=(1.0,) * 8, step_cpu_s=(1.0,) * 8)
+    held = Rehearsed(step_wall_s=(1.0,) * 8, step_cpu_s=(0.5,) * 8)
+    tariff = tariff_of(run, None, None)
+    one = after_the_rehearsal(run, quiet, tariff, calm, 5.0, 8.0)
+    for busy in (
+        after_the_rehearsal(run, quiet, tariff, held, 5.0, 8.0),
+        after_the_rehearsal(run, replace(quiet, busy="busy: others"), tariff, calm, 5.0, 8.0),
+    ):
+        assert one.step_s is not None
+        assert busy.step_s is not None
+        assert busy.step_s.deviation > 3 * one.step_s.deviation
+        assert busy.beside_spread > one.beside_spread
+        assert busy.ending_spread > one.ending_spread
+        assert any(fact.name == "before the run" for fact in busy.facts)

@@ -100,6 +100,18 @@ def test_the_step_is_the_same_whatever_the_processors(make: Any) -> None:
     assert quoted(make, plan, vcpus=1).estimate == quoted(make, plan, vcpus=None).estimate
 
 
+def test_a_run_is_as_long_as_its_processors_need(make: Any) -> None:
+    plan = made(make, CONVOLUTION)
+    few, many = (quoted(make, plan, vcpus=v) for v in (8, 10**7))
+    slow, fast = (each.bill(Billing.ON_DEMAND) for each in (few, many))
+    assert slow is not None
+    assert fast is not None
+    assert slow.run.steady_s.mid == pytest.approx(plan.samples / (8 * 125), rel=1e-3)
+    assert slow.run.steady_s.high > slow.run.steady_s.mid > fast.run.steady_s.high
+    # They may have been prepared in advance.
+    assert slow.run.steady_s.low == fast.run.steady_s.low
+
+
 # --- what limits a step
 
 

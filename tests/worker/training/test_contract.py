@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -48,3 +49,25 @@ def test_what_engines_share_imports_no_framework() -> None:
     code = f"import sys, {', '.join(SHARED)}; print({found})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+SAVED = """
+import sys
+import keras
+from zenplan.worker.training.keras_trainee import without_tensorflow
+
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+with without_tensorflow():
+    model.save(sys.argv[1])
+print("tensorflow" in sys.modules)
+"""
+
+
+@_missing("jax")
+def test_what_another_backend_saves_loads_no_tensorflow(tmp_path: Path) -> None:
+    """Keras would import it wherever it is installed, for seconds at the end of each run."""
+    file = tmp_path / "model.keras"
+    environ = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", SAVED, str(file)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout.strip(), file.is_file()) == ("False", True)

@@ -158,3 +158,52 @@ def test_a_model_of_a_table_takes_columns_as_they_are(lab: Any, one_backend: str
         [sys.executable, "-c", COLUMNS, folder], env=environ, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+NUMBERS = """
+import sys
+import keras
+import numpy as np
+from zenplan.worker.training.kinds import model_of
+from zenplan.worker.training.kinds.facts import Facts
+from zenplan.worker.training.losses import loss_of
+from zenplan.worker.training.prepared import Prepared
+
+data = Prepared.read(sys.argv[1])
+x, y = (np.array(data.arrays["train"][name]) for name in ("x", "y"))
+rates = {"softmax-regression": keras.optimizers.SGD(0.5), "gru": keras.optimizers.AdamW(3e-3)}
+for name, optimizer in rates.items():
+    model = model_of(name, {} if name == "softmax-regression" else {"width": 8}, Facts.of(data))
+    loss = loss_of("", data.card, model)
+    found = model(x)
+    # The loss is in the label's own units, its gradient in those of its spread.
+    assert np.isclose(float(loss.mean(y, found)), np.mean((np.array(found)[:, 0] - y) ** 2), rtol=1e-4)
+    assert np.isclose(loss.unit, y.var(), rtol=1e-4)
+    model.compile(optimizer, loss.mean)
+    model.fit(x, y, batch_size=32, epochs=40, verbose=0)
+    error = model.predict(x, verbose=0)[:, 0] - y
+    assert np.sqrt(np.mean(error**2)) < 0.2 * y.std(), (name, np.sqrt(np.mean(error**2)))
+    model.save("model.keras")
+    again = keras.saving.load_model("model.keras", compile=False)
+    assert loss_of("", data.card, again).unit == loss.unit
+"""
+
+
+def test_a_number_is_learned_whatever_its_units(lab: Any, one_backend: str) -> None:
+    """Columns that go together, which plain gradient descent of a squared error would diverge on, and a price in dollars."""
+    random = np.random.default_rng(0)
+    size = random.normal(100, 30, 300)
+    rows = np.stack([size * scale + random.normal(0, scale, 300) for scale in (1, 2, 1e3, 0.1, 7, 30)], axis=1)
+    card = {"kind": "arrays", "inputs": ["x"], "target": "y", "classes": None}
+    folder = lab.data("c", card, {"train-x": rows.astype(np.float32), "train-y": (3e5 + 4e3 * size).astype(np.float32)})
+    environ = {**os.environ, "KERAS_BACKEND": one_backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", NUMBERS, folder],
+        cwd=lab.folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

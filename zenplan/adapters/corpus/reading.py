@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,9 @@ from zenplan.errors import DataError, UsageError
 _LOOKED_AT: Final = 64
 # Of the values of a column of numbers; a record in which it is none is broken.
 _NEARLY_ALL: Final = 0.9
+# Whole numbers that rise by one in fewer rows may be a measure. Names of columns whose numbers name their row.
+_FEW_ROWS: Final = 8
+_IDENTIFIER: Final = re.compile(r"(?i:(?:^|[_\W])(?:id|index|uid|uuid|guid|key))$|[a-z]I[dD]$|^(?:Unnamed: 0)?$")
 # A longer text file comes in pieces, ended where a paragraph or a line ends: memory stays bounded, and one book can be
 # split into parts. A source of one file is cut into about so many.
 _PIECE: Final = 65_536
@@ -215,6 +219,29 @@ def numeric_columns(files: Sequence[DataFile], asked: Asked) -> tuple[str, ...]:
             names = dict.fromkeys(name for row in rows for name in row if name != asked.label)
             return tuple(name for name in names if _numeric([row.get(name) for row in rows]))
     return ()
+
+
+def numbering_columns(files: Sequence[DataFile], columns: Sequence[str]) -> tuple[str, ...]:
+    """Of columns of numbers those that only number the rows, in the first table that can be read, as far as it is looked at:
+    whole numbers that rise by one from 0 or 1, or are all different in a column named as an identifier is."""
+    for file in files:
+        try:
+            rows = _first_rows(file)
+        except BadFile:
+            continue
+        if rows:
+            return tuple(name for name in columns if _numbers_rows(name, [row.get(name) for row in rows]))
+    return ()
+
+
+def _numbers_rows(name: str, values: Sequence[Any]) -> bool:
+    if len(values) < _FEW_ROWS or not all(value not in (None, "") and is_number(value) for value in values):
+        return False
+    found = [float(value) for value in values]
+    if len(set(found)) < len(found) or not all(value.is_integer() for value in found):
+        return False
+    rising = found[0] in (0.0, 1.0) and all(b - a == 1.0 for a, b in pairwise(found))
+    return rising or bool(_IDENTIFIER.search(name))
 
 
 def _first_rows(file: DataFile) -> list[Mapping[str, Any]]:

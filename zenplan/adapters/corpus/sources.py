@@ -13,10 +13,10 @@ from zenplan.adapters.corpus.arrays import files_in, is_arrays, names_in
 from zenplan.adapters.corpus.asked import FOLDER, Asked
 from zenplan.adapters.corpus.given import NO_PART, NOT_GIVEN, Given, given_in, given_of, listed, part_of
 from zenplan.adapters.corpus.prepared import is_prepared
-from zenplan.adapters.corpus.reading import holds_rows, numeric_columns
+from zenplan.adapters.corpus.reading import holds_rows, numbering_columns, numeric_columns
 from zenplan.adapters.corpus.splitting import TEST, TRAIN, VALIDATION
 from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, Wanted, files_of
-from zenplan.errors import DataError, UsageError
+from zenplan.errors import DataError, UsageError, printable
 
 # The sources of Python's own library, which every machine with zenplan has; each top-level package is a folder.
 PYTHON: Final = "python-library"
@@ -87,7 +87,7 @@ def source_of(asked: Asked, tell: Callable[[], None]) -> Source:
         )
     usual = "file" if len(files) > 1 and any(file.format == "text" for file in files) else "record"
     found = _of_records(asked, root, files, passed_by, usual, given)
-    return replace(found, notes=notes)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def _split(
@@ -122,13 +122,14 @@ def _of_records(
     features: tuple[str, ...] = asked.features
     unused: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     if rows:
         known = set(columns)
         for name in (*asked.features, *asked.ids):
             if name not in known:
                 raise UsageError(f"the data have no column '{name}'", f"they have {', '.join(columns[:12])}")
         if not asked.table:
-            features = numeric_columns(probed, asked)
+            features, notes = _telling(probed, numeric_columns(probed, asked))
         unused = tuple(name for name in columns if name not in (*features, *asked.ids, asked.label))
         if asked.ids and not asked.features:
             numbers = tuple(name for name in numeric_columns(probed, asked) if name in unused)
@@ -150,6 +151,22 @@ def _of_records(
         features=features,
         unused=unused,
         unused_numbers=numbers,
+        notes=notes,
+    )
+
+
+def _telling(files: Sequence[DataFile], numbers: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of the columns of numbers those that are learned from where none is named, and a note of what is not: a number of the
+    row tells nothing of it, and is learned by heart."""
+    numbering = numbering_columns(files, numbers)
+    left = tuple(name for name in numbers if name not in numbering)
+    if not numbering or not left:
+        return numbers, ()
+    several = len(numbering) > 1
+    named = ", ".join(printable(name) for name in numbering)
+    return left, (
+        f"Column{'s' * several} {named} only number{'s' * (not several)} the rows, so {'they are' if several else 'it is'} "
+        "not learned from: --features names columns to learn from, these too.",
     )
 
 

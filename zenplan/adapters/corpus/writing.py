@@ -15,6 +15,7 @@ from zenplan import documents
 from zenplan.adapters.corpus import arrays, bpe, packing
 from zenplan.adapters.corpus.asked import Asked
 from zenplan.adapters.corpus.assembling import Input, assemble, ids_of
+from zenplan.adapters.corpus.duplicates import KEPT
 from zenplan.adapters.corpus.labels import Labels
 from zenplan.adapters.corpus.shards import Shards
 from zenplan.adapters.corpus.sources import ARRAYS, IMAGES, LABELLED, Source
@@ -168,6 +169,11 @@ def _rows(shards: Shards, state: Array, asked: Asked, source: Source, written: W
     for place, name in enumerate(names):
         ordered, blocks = ids_of(shards, place, state)
         inputs.append(Input(name=name, dtype=np.int32, shape=(), blocks=blocks, size=len(ordered)))
+        if len(ordered) == int((state == KEPT).sum()) > 1:
+            told = (
+                f"No two rows have one {printable(asked.ids[place])}: nothing that is learned of one holds for another."
+            )
+            written.notes.append(told)
         # Which number a name has, for those who ask the trained model.
         file = written.data.setdefault("names", {})[name] = f"{name}-names.json"
         (shards.work.out / file).write_text(documents.encode(ordered), encoding="utf-8")

@@ -6,6 +6,7 @@ current folder upwards; the user's is ``config.toml`` in the configuration folde
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,8 @@ DEFAULT: Final = "default"
 _MOST_LETTERS: Final = 1000
 _MOST_SHOWN: Final = 60
 _LARGE: Final = 10**60
+# 8-64, 8..64, 8 to 64, 8,16,64.
+_SEVERAL: Final = r"\d{1,7}(?:\s*(?:-|–|:|to|\.{2,3}|,|/| )\s*\d{1,7})+"
 
 # --- what a value may be: each takes what was given and returns what is used, or raises UsageError
 
@@ -158,6 +161,18 @@ def _whole(most: int) -> Callable[[object], int]:
         return int(number)
 
     return parse
+
+
+def _devices(value: object) -> int:
+    """A number of devices. Several are several plans: which command plans each is in the hint."""
+    try:
+        return _whole(10**6)(value)
+    except UsageError as error:
+        several = re.findall(r"\d+", value) if isinstance(value, str) and re.fullmatch(_SEVERAL, value.strip()) else ()
+        if not several:
+            raise
+        each = " ".join(f"--gpus {number}" for number in several)
+        raise UsageError(error.message, f"several sizes side by side: zenplan compare {each}") from error
 
 
 def _number(value: object) -> float | None:
@@ -220,7 +235,7 @@ SETTINGS: Final = {
     setting.name: setting
     for setting in (
         Setting(name="gpu", parse=_names, help="the accelerators to plan for"),
-        Setting(name="gpus", parse=_whole(10**6), help="how many of them"),
+        Setting(name="gpus", parse=_devices, help="how many of them"),
         Setting(name="max_gpus", parse=_whole(10**6), help="the largest cluster to consider"),
         Setting(name="provider", parse=_names, help="whose prices to look at"),
         Setting(name="exclude_provider", parse=_names, help="whose prices not to look at"),

@@ -26,6 +26,8 @@ _KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fin
 _PLANS = (Label.RECOMMENDED, Label.NEAREST, Label.CHEAPEST, Label.FASTEST)
 # A cost beside the run that is less than this share of it stands in the details.
 _LITTLE = 0.05
+# A range of dollars whose high end is so many times its low one says little; one part of it that is most of it decides it.
+_WIDE, _MOST_OF = 10.0, 0.5
 MOST_EFFECTS = 3
 _WIDTH, _LINES = 80, 24
 # Of a machine's name and place, what fits beside the figures.
@@ -72,6 +74,7 @@ def verdict(answer: Answer) -> str:
         tight(best.quote.estimate),
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}{_held_bills(best)}.",
+        _decides(best, usd),
         best.bill.credits and f"Credits pay {usd(-best.bill.credits.mid_usd)} of it.",
         ask_first(bool(best.quote.offer.guess), age),
         not best.total_usd and "No price of it is known: --usd-per-hour gives one.",
@@ -84,6 +87,18 @@ def _held_bills(best: Ranked) -> str:
     """How often ranges of bills held, where there is a bill."""
     published = best.quote.estimate.grounds is Grounds.PUBLISHED and costs(best)
     return f" and {units.percent(BILLS_HELD)} of bills" if published else ""
+
+
+def _decides(best: Ranked, usd: Callable[[float], str]) -> str:
+    """What makes a range of dollars so wide that it says little, where it is one part that is paid beside the machines."""
+    total = best.total_usd
+    if total is None or total.high < _WIDE * total.low:
+        return ""
+    widest = max(best.bill.beside, key=lambda part: part.high_usd - part.low_usd, default=None)
+    if widest is None or widest.high_usd - widest.low_usd < _MOST_OF * (total.high - total.low):
+        return ""
+    span = units.span(usd(widest.low_usd), usd(widest.high_usd))
+    return f"What makes that so wide is {widest.name}: {span} ({widest.origin})."
 
 
 def _of_family(answer: Answer) -> str:
@@ -106,7 +121,9 @@ def title(answer: Answer) -> str:
     what = load.name if load.guessed_shape else f"{load.name} ({size})"
     if load.experts > 1:
         what += "," if load.guessed_shape else f", {units.count(load.active_parameters)} active,"
-    passes = f" ({plan.epochs:.3g} × {units.count(plan.tokens / plan.epochs)})" if plan.epochs > 1.0 else ""
+    assumed = any(fact.name == "epochs" and fact.origin is Origin.ASSUMED for fact in plan.facts)
+    each = units.count(plan.tokens / plan.epochs)
+    passes = f" ({plan.epochs:.3g}{' assumed passes' * assumed} × {each})" if plan.epochs > 1.0 else ""
     return f"{_KINDS[plan.method]} {what} on {units.count(plan.tokens)} {load.unit}{passes}"
 
 
@@ -288,8 +305,7 @@ def input_pipeline(answer: Answer, named: bool = True) -> str:
     if not short:
         return ""
     place, ranked, least = min(short, key=lambda each: each[2].share)
-    # No more than its range has, which waits for samples in its steps alone.
-    quote, waiting_s = ranked.quote, min(ranked.wall_clock_s.mid / least.share, ranked.wall_clock_s.high)
+    quote = ranked.quote
     unit, preparation = answer.plan.workload.unit, least.preparation
     whose = "assumed" if named else f"assumed: {preparation.source}"
     samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
@@ -297,8 +313,8 @@ def input_pipeline(answer: Answer, named: bool = True) -> str:
     return (
         f"The input pipeline of {place}{others}: {devices_of(quote)} × {quote.offer.instance.accelerator} can take "
         f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
-        f"{units.count(least.prepared_per_s)}: with them it takes about {units.duration(waiting_s)}; prepare data in "
-        f"advance, or on the devices ({whose})."
+        f"{units.count(least.prepared_per_s)}, and it takes as long as they need; data prepared in advance, or on the "
+        f"devices, take less ({whose})."
     )
 
 

@@ -11,10 +11,13 @@ from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.shared.fine_tuning import kind_of, text_length
 from zenplan.domain.answer.answer import Change, Effect
 from zenplan.domain.fit.efficiency import Grounds
+from zenplan.domain.model.operators import Convolution
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.provenance import Origin
 from zenplan.domain.software import Software
 from zenplan.domain.training.operations import Operations
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.domain.training.stack import STACKS
 from zenplan.errors import ZenplanError
 from zenplan.families.transformer.samples import KINDS, LENGTH
 from zenplan.planning.money.run import production_share
@@ -60,6 +63,7 @@ def effects(case: Pinned) -> tuple[Effect, ...]:
     ranked = case.ranked
     all_of_them = (
         *_amount(case),
+        *_passes(case),
         *_texts(case),
         *_step(case),
         *_operations(case),
@@ -85,6 +89,19 @@ def _amount(case: Pinned) -> Iterator[Effect]:
         for factor in (_HALF, _TWICE)
     )
     yield from _effect(unit, units.count(total / plan.epochs), fact.origin, *changes)
+
+
+def _passes(case: Pinned) -> Iterator[Effect]:
+    """Half and twice as many passes over the same data, of which nothing but what is usual says how many there are."""
+    plan = case.found.plan
+    fact = next((f for f in plan.facts if f.name == "epochs" and f.origin is Origin.ASSUMED), None)
+    if fact is None:
+        return
+    changes = (
+        case.again(f"{epochs:.3g}", plan=replace(plan, samples=plan.samples * epochs / plan.epochs, epochs=epochs))
+        for epochs in (max(1.0, plan.epochs * _HALF), plan.epochs * _TWICE)
+    )
+    yield from _effect("passes over the data", f"{plan.epochs:.3g}", fact.origin, *changes)
 
 
 def _texts(case: Pinned) -> Iterator[Effect]:
@@ -218,9 +235,20 @@ def _choices(case: Pinned) -> Iterator[Effect]:
     """Software and arithmetic, where zenplan chose them."""
     plan, request = case.found.plan, case.request
     other = _OTHER_SOFTWARE.get(plan.software) if plan.software else None
-    if request.software is None and other:
+    if request.software is None and other and _is_had(plan, plan.precision.name, other):
         yield from _effect("software", str(plan.software), Origin.ASSUMED, _searched(case, other, software=str(other)))
     arithmetic = _OTHER_PRECISION.get(plan.precision.name)
-    if request.precision is None and arithmetic in PRECISIONS:
+    if request.precision is None and arithmetic in PRECISIONS and _is_had(plan, arithmetic):
         found = _searched(case, arithmetic, precision=arithmetic)
         yield from _effect("precision", plan.precision.name, Origin.ASSUMED, found)
+
+
+def _is_had(plan: TrainingPlan, precision: str, kind: str = "") -> bool:
+    """Whether some software trains so: adapters as one of the stacks does, and convolutions in nothing narrower than bf16,
+    which the libraries of fp8 leave as they are (Transformer Engine and torchao have linear layers alone)."""
+    narrow = PRECISIONS[precision].matmul_dtype in ("fp8", "fp4")
+    if narrow and any(isinstance(o, Convolution) for b in plan.workload.blocks for o in b.operators):
+        return False
+    if plan.method == "full":
+        return True
+    return any(s.trains(plan.method, precision) and kind in ("", str(s.kind)) for s in STACKS.values())

@@ -54,6 +54,8 @@ def _check(stack: Stack, request: Request, method: str, precision: Precision) ->
         lacks = f"does not train with {method}, but with {', '.join(stack.methods)}"
     elif precision.name not in stack.precisions:
         lacks = f"does not train in {precision.name}, but in {', '.join(stack.precisions)}"
+    elif not stack.trains(method, precision.name):
+        lacks = f"does not train with {method} in {precision.name}"
     elif most is not None and request.gpus is not None and request.gpus > most:
         lacks = f"runs on {most} devices at most, not on {request.gpus:,}"
     else:

@@ -173,6 +173,8 @@ def _job(
     together: Together,
 ) -> Train:
     name, model, kind = what
+    if kind is not None and data.kind == "arrays" and data.classes is None:
+        kind = kind.for_numbers()
     batch = _chosen(facts, "batch", request.get("batch"), kind.batch if kind else 32, "usual for the model")
     replicas = together.replicas
     length = _length(model, kind) or request.get("seq_len")
@@ -311,7 +313,9 @@ def _optimizer(
     rate = given.get("learning_rate")
     if rate is None:
         rate = kind.learning_rate if kind and name == kind.optimizer else 0.01 if worker == "sgd" else 1e-3
-        facts.append(Fact(name="learning rate", value=f"{rate:g}", origin=Origin.ASSUMED, why="usual for it"))
+        facts.append(
+            Fact(name="learning rate", value=f"{rate:g}", origin=Origin.ASSUMED, why=f"usual for it with {name}")
+        )
     if given.get("warmup_steps", 0) > steps:
         raise UsageError(
             f"--warmup-steps {given['warmup_steps']} are more than the {units.many(steps, 'step')}", "give fewer"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -35,6 +35,13 @@ class Kind:
     batch: int = 32
     seq_len: int | None = None
     options: tuple[str, ...] = ()
+
+    def for_numbers(self) -> Kind:
+        """What is usual of it where the label is a number: a squared error has no bound to its gradient, so that one row far
+        off throws plain gradient descent out of its way."""
+        return (
+            self if self.optimizer != "sgd" else replace(self, optimizer="adamw", learning_rate=0.05, schedule="cosine")
+        )
 
 
 def _recurrent(what: str) -> Kind:
@@ -101,7 +108,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             options=("width = 32", "hidden = 0", "dropout = 0.0"),
         ),
         "softmax-regression": Kind(
-            line="softmax regression by plain gradient descent",
+            line="softmax regression by plain gradient descent, or linear regression by AdamW where the label is a number",
             data="arrays",
             where="digits",
             of="arrays",

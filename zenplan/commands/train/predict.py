@@ -18,7 +18,7 @@ from zenplan.domain.training.operations import Operations
 from zenplan.planning.watch.checkpoints import interval_steps
 from zenplan.planning.watch.evaluations import assumed_evaluate_s, evaluations_apart
 from zenplan.planning.watch.money import Tariff
-from zenplan.planning.watch.rehearsal import corrected, in_a_crowd, step_of
+from zenplan.planning.watch.rehearsal import at_least_crowded, corrected, held_up, in_a_crowd, step_of
 from zenplan.worker.protocol import Rehearsed
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ USD_PER_KWH: Final = 0.13
 # steps may be, in a machine that is quiet and in one that is busy (assumed).
 _SETUP_S, _ENDING_S, _QUIET, _BUSY = 10.0, 1.0, 0.25, 0.6
 # An ending that no run has shown took from 0.3 s (TensorFlow) to 2 s (JAX, PyTorch) in the runs of benchmarks/train.py.
-_UNSEEN_ENDING: Final = 1.0
+# Beside other programs it took up to three times what was predicted of it (assumed).
+_UNSEEN_ENDING, _UNSEEN_BUSY_ENDING = 1.0, 3.0
 # How the fact of what ZeRO divides is called, before its stage.
 DIVIDED: Final = "ZeRO"
 # Where no checkpoint was timed before the run: so many in it.
@@ -160,7 +161,7 @@ def before_the_run(asked: Asked, world: World, tariff: Tariff, start_s: float = 
         setup_s=start_s + setup_s,
         **learned,
         **_apart(asked, step, past.get("evaluate_s"), past.get("checkpoint_s")),
-        facts=(*common.facts, *facts),
+        facts=(*common.facts, *facts, *(() if "memory_bytes" in past else _least_memory(asked, world.plan))),
         **past,
     )
 
@@ -201,6 +202,8 @@ def after_the_rehearsal(
         rehearsal_s: that all of the rehearsal took.
     """
     walls, cpus = rehearsed.step_wall_s, rehearsed.step_cpu_s
+    if not world.busy and asked.job.device == "cpu" and held_up(walls, cpus):
+        world = replace(world, busy="busy: steps of the rehearsal waited for processors that other programs had")
     learned = _learned(step_of(walls, bool(world.busy)), REHEARSED, world)
     also = [
         name
@@ -231,8 +234,8 @@ def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
     plan, job = world.plan, asked.job
     flop = plan.workload.training_flop_per_sample * job.batch if plan else None
     use = _memory(asked, plan)
-    # A processor has no context of a GPU's driver.
-    memory = None if use is None else use.total_bytes - (use.workspace_bytes if job.device == "cpu" else 0.0)
+    memory = None if use is None or job.device == "cpu" else use.total_bytes
+    beside, unseen = (_BUSY, _UNSEEN_BUSY_ENDING) if world.busy else (_QUIET, _UNSEEN_ENDING)
     price = Fact(name="price", value=tariff.why, origin=Origin.GIVEN if asked.usd_per_h is not None else Origin.ASSUMED)
     busy = (Fact(name="before the run", value=world.busy, origin=Origin.MEASURED),) if world.busy else ()
     return RunPrediction(
@@ -243,8 +246,8 @@ def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
         workers=job.workers,
         devices=job.devices,
         ending_s=_ENDING_S if world.ending_s is None else world.ending_s,
-        ending_spread=_UNSEEN_ENDING if world.ending_s is None else _QUIET,
-        beside_spread=_BUSY if world.busy else _QUIET,
+        ending_spread=unseen if world.ending_s is None else beside,
+        beside_spread=beside,
         usd_per_h=tariff.hourly_usd,
         price=tariff.why,
         power_w=tariff.power_w,
@@ -290,6 +293,20 @@ def _memory(asked: Asked, plan: TrainingPlan | None) -> MemoryUse | None:
     return peak_memory(plan, Layouts.of([layout])).at(0)
 
 
+def _least_memory(asked: Asked, plan: TrainingPlan | None) -> tuple[Fact, ...]:
+    """On a processor, what is known of a peak that nothing has measured: the peak that a run tells is its process's, which
+    compiles and computes in memory of the framework's own, of small models most of it."""
+    use = _memory(asked, plan) if asked.job.device == "cpu" else None
+    if use is None:
+        return ()
+    # A processor has no context of a GPU's driver.
+    least = use.total_bytes - use.workspace_bytes
+    why = (
+        "weights, gradients, optimizer and activations; what the framework takes beside them is not known before a run"
+    )
+    return (Fact(name="peak memory", value=f"at least {units.size(least)}", origin=Origin.DERIVED, why=why),)
+
+
 def _measured_memory(rehearsed: Rehearsed) -> dict[str, Any]:
     if not rehearsed.peak_bytes:
         return {}
@@ -301,6 +318,7 @@ def _learned(step: Range | None, origin: str, world: World) -> dict[str, Any]:
     if step is None or origin in (STORED, SWEPT, FITTED):
         return {"step_s": in_a_crowd(step) if step is not None and world.busy else step}
     found = corrected(step, world.ratios.get(origin, ()))
+    found = at_least_crowded(found) if world.busy else found
     return {"step_s": found, "correction": found.mid / step.mid}
 
 

@@ -26,7 +26,7 @@ WALL, CPU = "wall", "cpu"
 # How a note begins that says that other programs were busy.
 BUSY: Final = "busy:"
 # Above it a step waited for something else than itself.
-_BUSY = 1.15
+HELD_UP = 1.15
 
 
 def told(note: str, before: Collection[str]) -> bool:
@@ -265,7 +265,7 @@ class Calibration:
     @property
     def was_busy(self) -> bool:
         """Whether something else ran on the processors while it was taken."""
-        return self.waited > _BUSY
+        return self.waited > HELD_UP
 
     @property
     def disturbed(self) -> bool:

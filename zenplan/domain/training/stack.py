@@ -17,6 +17,8 @@ from zenplan.domain.training.tuning import Tuning, tuning_of
 from zenplan.errors import DataError
 
 # Beside data parallelism, by the names that layouts have for them.
+# Names of precisions whose products are in fewer than 16 bits begin so.
+_NARROW: Final = ("fp8", "mxfp8", "nvfp4")
 PARALLELISMS: Final = ("tp", "pp", "cp", "ep")
 
 
@@ -91,8 +93,13 @@ class Stack:
         return len(self.zero) > 1 or any(self.has(p, method) for p in PARALLELISMS)
 
     def trains(self, method: str, precision: str) -> bool:
-        """Whether it trains by a method in a precision."""
-        return method in self.methods and precision in self.precisions
+        """Whether it trains by a method in a precision.
+
+        QLoRA unpacks its weights of four bits to bf16 for each product (Dettmers et al. 2023, arXiv 2305.14314, section 3):
+        what computes products in fp8 or fp4 has other weights.
+        """
+        unpacks = method == "qlora" and precision.startswith(_NARROW)
+        return method in self.methods and precision in self.precisions and not unpacks
 
     def layouts(self, method: str) -> str:
         """What it lays out, for people: ``dp, cp, ZeRO-1 to 3``."""

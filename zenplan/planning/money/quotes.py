@@ -24,7 +24,7 @@ from zenplan.planning.money.follow_ups import FollowColumn, Following, follow
 from zenplan.planning.money.options import Option, Options
 from zenplan.planning.money.run import Runs, run_time
 from zenplan.planning.physics.columns import Array
-from zenplan.planning.physics.input_pipeline import PREPARATIONS
+from zenplan.planning.physics.input_pipeline import PREPARATIONS, PREPARED_SPREAD
 from zenplan.planning.physics.interval import step_ranges
 from zenplan.planning.search.search import Found, search, useful_samples
 from zenplan.units import HOUR_S, KWH_J
@@ -245,7 +245,7 @@ def taken_per_s(operations: Operations, options: Sequence[Option]) -> Array:
 
 def waiting(plan: TrainingPlan, options: Options, samples_per_s: Array, spread: Array) -> Array:
     """What low, middle and high of a step are multiplied with, shape (3, n): where the processors prepare less than
-    the devices take, the high end is at least as long as they need. They may have been prepared in advance.
+    the devices take, a step is as long as they need. At the low end samples have been prepared in advance.
 
     Args:
         plan: what is trained.
@@ -257,7 +257,9 @@ def waiting(plan: TrainingPlan, options: Options, samples_per_s: Array, spread: 
     preparation = PREPARATIONS.get(plan.workload.input)
     if preparation is not None:
         prepared_per_s = options.nodes * options.vcpus / preparation.vcpu_s
-        factors[2] = np.fmax(1.0, samples_per_s / prepared_per_s / spread)
+        needed = samples_per_s / prepared_per_s
+        factors[1] = np.fmax(1.0, needed)
+        factors[2] = np.fmax(1.0, np.where(needed > 1.0, needed * PREPARED_SPREAD, needed) / spread)
     return factors
 
 

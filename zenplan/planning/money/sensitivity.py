@@ -41,10 +41,13 @@ def changed(
     plan, operations = plan or found.plan, operations or found.operations
     option = found.options[index]
     nodes = np.array([float(option.nodes)])
+    # Processors that do not keep up wait for no faster device.
+    wait = found.wait[:, [index]]
+    wait = np.where(wait > 1.0, np.fmax(1.0, wait / step), 1.0)
     runs = run_time(
         plan,
         operations,
-        found.step_s[:, [option.cluster]] * step,
+        found.step_s[:, [option.cluster]] * step * wait,
         useful_samples(found.plan, found.found.layouts)[[option.cluster]],
         nodes * option.offer.instance.devices,
         nodes,

@@ -2,7 +2,7 @@
 
 What a processor does for a sample before a device sees it goes by ``Workload.input``. The seconds are assumed: they
 depend on the library, the processor and the data. A vCPU is a thread, half of a core of most instances. Nothing of it
-is in the step time; where the processors cannot keep up, that is said beside it.
+is in the step time; where the processors cannot keep up, a run is as long as they need, and that is said.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Preparation:
     source: str
 
 
+# How far the time of a sample may be above its figure: as far as the two that are published of images are apart.
+PREPARED_SPREAD: Final = 1.5
 PREPARATIONS: Final = {
     "image": Preparation(
         verb="decode",

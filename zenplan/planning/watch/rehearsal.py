@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean, median, stdev
 from typing import Final
 
+from zenplan.domain.measured.calibration import HELD_UP
 from zenplan.domain.range import EIGHTY, Range
 from zenplan.errors import DataError
 
@@ -40,6 +41,21 @@ def step_of(walls: Sequence[float], busy: bool = False) -> Range:
     mean = fmean(known)
     noise = stdev(known) / mean if len(known) >= _FEW else _FEW_SPREAD
     return _around(mean, math.hypot(noise / math.sqrt(len(known)), _BUSY if busy else _FIRST_AND_REST))
+
+
+def held_up(walls: Sequence[float], cpus: Sequence[float]) -> bool:
+    """Whether steps waited for processors that other programs had: they took longer than their threads computed.
+
+    Args:
+        walls, cpus: seconds of each by the clock, and those of all its threads together.
+    """
+    shares = [wall / cpu for wall, cpu in zip(walls, cpus, strict=False) if cpu > 0.0]
+    return bool(shares) and median(shares) > HELD_UP
+
+
+def at_least_crowded(step: Range) -> Range:
+    """A step that is predicted where other programs are busy: what quiet runs before it came to says nothing of these."""
+    return step if step.low > 0.0 and step.deviation >= _BUSY else _around(step.mid, _BUSY)
 
 
 def in_a_crowd(step: Range) -> Range:

@@ -20,7 +20,7 @@ from zenplan.worker.trained.opened import Opened
 from zenplan.worker.training.keras_trainee import is_compiled
 from zenplan.worker.training.kinds.smaller import smaller
 from zenplan.worker.training.loss_names import NUMBERS
-from zenplan.worker.training.losses import loss_of
+from zenplan.worker.training.losses import Loss, loss_of
 from zenplan.worker.training.models import begun
 from zenplan.worker.training.optimizer import made
 
@@ -61,13 +61,13 @@ def distilled(
     """
     samples, order = ordered(teacher, job)
     model = begun(msgspec.structs.replace(job, model=student, weights="", precision="fp32"), teacher.data, events)
-    distiller = _distiller(teacher, model)
+    loss = loss_of(job.loss, teacher.data.card, model)
+    distiller = _distiller(teacher, model, loss)
     wanted = optimizer_of(job, 1.0, piece.steps)
     optimizer = made(wanted, model, scaled=False)
     optimizer.learning_rate = _rate(wanted, piece.steps)
     if wanted.clip_norm:
         optimizer.global_clipnorm = wanted.clip_norm
-    loss = loss_of(job.loss, teacher.data.card, model)
     distiller.compile(optimizer=optimizer, loss=loss.mean, jit_compile=is_compiled(job, model))
     clock = _Clock(piece.seconds)
 
@@ -82,7 +82,7 @@ def distilled(
     return model, Tuned(clock.steps, clock.wall_s)
 
 
-def _distiller(teacher: Opened, student: keras.Model) -> Distiller:
+def _distiller(teacher: Opened, student: keras.Model, of_data: Loss) -> Distiller:
     """Answers of both must be of one kind: logits, shares, or numbers."""
     shares = [bool(each.outputs) and is_softmax(each.outputs[0]) for each in (teacher.model, student)]
     if shares[0] != shares[1]:
@@ -91,7 +91,7 @@ def _distiller(teacher: Opened, student: keras.Model) -> Distiller:
         )
     loss: Any = LogitsDistillation(temperature=_TEMPERATURE, loss=keras.losses.KLDivergence())
     if teacher.loss.name == NUMBERS:
-        loss = FeatureDistillation(loss="mse")
+        loss = FeatureDistillation(loss=of_data.mean)
     elif shares[0]:
         loss = FeatureDistillation(loss="kl_divergence")
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+import sys
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,13 +69,27 @@ class KerasTrainee:
         """As of ``Trainee``: a ``.keras`` file, or its weights alone where its classes cannot be written."""
         path, model = folder / "model.keras", self.in_floats() if self.in_floats else self.parts.model
         try:
-            with replacing(path) as aside:
+            with replacing(path) as aside, without_tensorflow():
                 model.save(aside)
         except (NotImplementedError, TypeError, ValueError):
             path = folder / "model.weights.h5"
             with replacing(path) as aside:
                 model.save_weights(aside)
         return path
+
+
+@contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """Keras asks of all that it writes whether it is of TensorFlow, and imports that to know, for seconds and 400 MB: where
+    nobody has imported it nothing can be of it, and the same is written without."""
+    lazy = keras.src.utils.module_utils.tensorflow
+    before = lazy._available
+    if "tensorflow" not in sys.modules:
+        lazy._available = False
+    try:
+        yield
+    finally:
+        lazy._available = before
 
 
 def keras_trainee(job: Train, data: Prepared, events: Events, group: Group = ALONE) -> KerasTrainee:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from zenplan.errors import UsageError
@@ -23,15 +24,21 @@ class Loss:
         name: of the kind; empty for one that the model's builder chose.
         of_samples: from targets and what the model returns, the loss of each sample.
         others: what else is told of each sample in an evaluation, by name.
+        unit: what gradients are divided by.
     """
 
     name: str
     of_samples: Callable[[Any, Any], Any]
     others: dict[str, Callable[[Any, Any], Any]]
+    unit: float = 1.0
 
     def mean(self, y: Any, predicted: Any) -> Any:
-        """Over a batch: the number that gradients are taken of."""
-        return ops.mean(self.of_samples(y, predicted))
+        """Over a batch: the number that gradients are taken of, and are a ``unit``-th of."""
+        found = ops.mean(self.of_samples(y, predicted))
+        if self.unit == 1.0:
+            return found
+        shared = found / self.unit
+        return shared + ops.stop_gradient(found - shared)
 
     def sums(self, y: Any, predicted: Any, weights: Any) -> Any:
         """Of an evaluation's batch: of the loss and of each other figure the weighted sum, then the weights' own."""
@@ -50,7 +57,7 @@ def loss_of(wanted: str, card: Card, model: keras.Model) -> Loss:
         return _of_builder(model.loss)
     name = loss_name(wanted, card)
     if name == NUMBERS:
-        return Loss(name, _squared_error, {"rmse": _squared_error})
+        return Loss(name, _squared_error, {"rmse": _squared_error}, _variance(model))
     outputs = getattr(model, "outputs", None) or [None]
     logits = outputs[0] is None or not is_softmax(outputs[0])
 
@@ -61,6 +68,15 @@ def loss_of(wanted: str, card: Card, model: keras.Model) -> Loss:
         return ops.mean(ops.reshape(each, (ops.shape(predicted)[0], -1)), axis=1)
 
     return Loss(name, entropy, {"accuracy": _right})
+
+
+def _variance(model: keras.Model) -> float:
+    """Of the numbers that a model brings into the label's units at its end: its gradients are those of what comes before,
+    whose variance is 1, whatever the units. 1 where it does not."""
+    outputs = getattr(model, "outputs", None) or [None]
+    history = getattr(outputs[0], "_keras_history", None)
+    last = history and history.operation
+    return float(last.scale) ** 2 if isinstance(last, keras.layers.Rescaling) and np.ndim(last.scale) == 0 else 1.0
 
 
 def _right(y: Any, predicted: Any) -> Any:

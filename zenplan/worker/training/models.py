@@ -126,6 +126,14 @@ def _with_inputs(model: keras.Model, shapes: list[Any], data: Prepared) -> None:
     model(as_called(inputs))
 
 
+def _head(history: Any) -> Any:
+    """The last layer of a model that has weights, or what is there in its place: not what brings its numbers into units."""
+    operation = history.operation
+    if isinstance(operation, keras.layers.Rescaling):
+        return _head(operation._inbound_nodes[history.node_index].input_tensors[0]._keras_history)
+    return operation
+
+
 def _adapted(model: keras.Model, rank: int) -> list[Any]:
     """Freeze all but low-rank adapters of the matrices within the model; what they are.
 
@@ -133,7 +141,7 @@ def _adapted(model: keras.Model, rank: int) -> list[Any]:
     attention and feed-forward alone).
     """
     outputs = getattr(model, "outputs", None) or []
-    last = {id(o._keras_history.operation) for o in outputs if hasattr(o, "_keras_history")}
+    last = {id(_head(o._keras_history)) for o in outputs if hasattr(o, "_keras_history")}
     layers = [
         each
         for each in model._flatten_layers(include_self=False)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
 
 from zenplan.errors import UsageError
 from zenplan.worker.training.prepared import TOKENS, Array, Prepared
@@ -17,7 +21,7 @@ class Facts:
         vocabulary: None where the data is no tokens.
         shapes: of one sample, by input. kinds: types of their numbers, as ``uint8``.
         sizes: of inputs of whole numbers, how many there may be.
-        classes: None where the target is a number.
+        classes: None where the target is a number. target: the name of the target; empty of tokens.
         moments: of an input by name, mean and variance of each column over the training data.
     """
 
@@ -26,6 +30,7 @@ class Facts:
     kinds: Mapping[str, str]
     sizes: Mapping[str, int]
     classes: int | None
+    target: str
     moments: Callable[[str], tuple[Array, Array]]
 
     @classmethod
@@ -38,6 +43,7 @@ class Facts:
             kinds=data.kinds(),
             sizes=data.sizes(),
             classes=data.card.classes,
+            target=data.card.target,
             moments=data.moments,
         )
 
@@ -45,6 +51,21 @@ class Facts:
     def units(self) -> int:
         """Numbers that a model returns for a sample: one for each class, or the number that is asked for."""
         return self.classes or 1
+
+    def answered(self, x: Any, **options: Any) -> Any:
+        """The last layer over ``x``: a logit for each class, or the number that is asked for, in the label's own units.
+
+        A number is found as one with a mean of 0 and a variance of 1 over the training data, whatever the units of the
+        label: a model begins near such figures, and a step of a usual learning rate moves it by a share of them.
+        """
+        found = keras.layers.Dense(self.units, name="head", **options)(x)
+        if self.classes or not self.target:
+            return found
+        mean, variance = self.moments(self.target)
+        # Of a label of several numbers, over all of them.
+        spread = float(np.sqrt(np.mean(variance) + np.var(mean)))
+        # In full precision: of large numbers that differ little a smaller one leaves nothing.
+        return keras.layers.Rescaling(spread, float(np.mean(mean)), dtype="float32", name="units")(found)
 
     def only(self, kind: str) -> tuple[str, tuple[int, ...]]:
         """The one input that the kind takes, by name, and its shape."""

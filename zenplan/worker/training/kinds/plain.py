@@ -33,7 +33,7 @@ def convnet(facts: Facts, *, width: int = 32, stages: int = 2, dropout: float = 
         x = layers.MaxPooling2D(name=f"pool{stage}")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dropout(dropout, name="dropout")(x) if dropout else x
-    return keras.Model(image, layers.Dense(facts.units, name="head")(x), name="convnet")
+    return keras.Model(image, facts.answered(x), name="convnet")
 
 
 def lstm(facts: Facts, **options: Any) -> keras.Model:
@@ -72,7 +72,9 @@ def recurrent(
     for number in range(layers):
         x = cell(width, return_sequences=every or number < layers - 1, name=f"{kind}{number}")(x)
         x = keras.layers.Dropout(dropout, name=f"dropout{number}")(x) if dropout else x
-    return keras.Model(given, keras.layers.Dense(facts.vocabulary or facts.units, name="head")(x), name=kind)
+    if facts.vocabulary is not None:
+        return keras.Model(given, keras.layers.Dense(facts.vocabulary, name="head")(x), name=kind)
+    return keras.Model(given, facts.answered(x), name=kind)
 
 
 def recommender(facts: Facts, *, width: int = 32, hidden: int = 0, dropout: float = 0.0) -> keras.Model:
@@ -103,8 +105,8 @@ def recommender(facts: Facts, *, width: int = 32, hidden: int = 0, dropout: floa
         both = layers.Concatenate(name="both")(vectors)
         parts.append(layers.Dense(1, name="mixed")(layers.Dense(hidden, activation="relu", name="hidden")(both)))
     total = layers.Concatenate(name="parts")(parts)
-    head = layers.Dense(facts.units, kernel_initializer="ones", name="head")
-    return keras.Model(dict(zip(facts.shapes, given, strict=True)), head(total), name="recommender")
+    answer = facts.answered(total, kernel_initializer="ones")
+    return keras.Model(dict(zip(facts.shapes, given, strict=True)), answer, name="recommender")
 
 
 def _standardised(x: Any, facts: Facts, name: str) -> Any:
@@ -118,11 +120,13 @@ def _standardised(x: Any, facts: Facts, name: str) -> Any:
 
 
 def softmax_regression(facts: Facts) -> keras.Model:
-    """One layer from all inputs to the classes, its weights zero at first: a loss without local minima."""
+    """One layer from all inputs to the classes, or to the number, its weights zero at first: a loss without local minima."""
     name, shape = facts.only("softmax-regression")
     given = keras.Input(shape, dtype=facts.kinds[name], name=name)
     x = layers.Flatten(name="flat")(given)
     x = layers.Rescaling(1 / 255, name="rescaled")(x) if facts.kinds[name] == "uint8" else x
     x = _standardised(x, facts, name) if len(shape) == 1 and facts.kinds[name] != "uint8" else x
-    head = layers.Dense(facts.units, kernel_initializer="zeros", name="head")
-    return keras.Model(given, head(x), name="softmax-regression")
+    if facts.classes is None:
+        # A squared error curves as the sum of the squares of all inputs, that of classes no more than a half of it.
+        x = layers.Rescaling(int(np.prod(shape)) ** -0.5, name="shared")(x)
+    return keras.Model(given, facts.answered(x, kernel_initializer="zeros"), name="softmax-regression")

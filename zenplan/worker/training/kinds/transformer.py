@@ -65,7 +65,7 @@ def text_classifier(
     weights = ops.expand_dims(ops.cast(there, "float32"), -1)
     # An empty text is one of nothing, not one divided by nothing.
     pooled = ops.sum(_norm(x, "norm") * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1.0)
-    return keras.Model(tokens, keras.layers.Dense(facts.units, name="head")(pooled), name="text-classifier")
+    return keras.Model(tokens, facts.answered(pooled), name="text-classifier")
 
 
 def vision_transformer(
@@ -100,7 +100,7 @@ def vision_transformer(
     for number in range(layers):
         x = _block(x, f"block{number}", width, heads, feedforward, dropout)
     pooled = keras.layers.GlobalAveragePooling1D(name="pool")(_norm(x, "norm"))
-    return keras.Model(image, keras.layers.Dense(facts.units, name="head")(pooled), name="vision-transformer")
+    return keras.Model(image, facts.answered(pooled), name="vision-transformer")
 
 
 def scaled(image: Any, kind: str, shape: tuple[int, int, int]) -> Any:
