@@ -210,6 +210,11 @@ def _job(
         until_loss=given.get("until_loss"),
         patience=given.get("patience", 0),
     )
+    return _shared(job, together)
+
+
+def _shared(job: Train, together: Together) -> Train:
+    """The job among its workers. Raises UsageError: ZeRO cannot divide it."""
     if together.zero and (why := undivided(job.optimizer.name, job.compiled, job.quantize)):
         raise UsageError(*why)
     return msgspec.structs.replace(job, **together.of_job())

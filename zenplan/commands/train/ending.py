@@ -121,8 +121,9 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
         steps = f"{units.many(status.step, 'round')} of {units.many(job.federated.clients, 'client')}, averaged"
     yield f"- {steps} in {job.precision}, seed {job.seed}"
     yield f"- Keras on {_machine(status, job)}"
-    known = result.prediction.facts if result.prediction else ()
-    yield from (f"- {fact.name}: {fact.value}" for fact in known if fact.name.startswith(DIVIDED))
+    known = result.prediction
+    facts = known.facts if known is not None and not known.is_of_others(status) else ()
+    yield from (f"- {fact.name}: {fact.value}" for fact in facts if fact.name.startswith(DIVIDED))
     yield f"- run {status.id}, begun {status.started_at:%Y-%m-%d %H:%M} UTC, in `{folder}`"
     yield ""
     yield "## Data"

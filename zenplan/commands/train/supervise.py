@@ -471,7 +471,7 @@ class Supervisor:
     def say(self, event: str, text: str, values: Mapping[str, Any]) -> None:
         """Something that is kept with the run."""
         # What ends the run is its state; of what is not as predicted, the notes are made at the end: it may pass.
-        if event not in ("prediction", "drift", "drift_over", *ENDS):
+        if event == PREEMPTION or event not in ("prediction", "drift", "drift_over", *ENDS):
             self.notes.append(text)
         if self._notices is None:
             self._notices = Lines(self.folder / NOTICES)

@@ -30,7 +30,7 @@ def watch(
 ) -> int:
     """Follow a run that another process, or another machine, does: its panel, what is said of it, and alarms.
 
-    Alarms: steps are not as predicted, it is late or dearer than predicted, its loss is no number, it gives no sign of
+    Alarms: steps are slower than predicted, it is late or dearer than predicted, its loss is no number, it gives no sign of
     life. Ctrl-C ends the watching, not the run. Exit codes: those of the run, once it is over (143 for Ctrl-C at it);
     1 where it was killed; 0 with --once while it goes on.
 
