@@ -279,8 +279,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "reviews.csv").write_text(f"text,stars\n{''.join(reviews)}", encoding="utf-8")
     ratings = (f"u{n % 9},i{n % 13},{n % 5}\n" for n in range(90))
     (tmp_path / "ratings.csv").write_text(f"user,item,rating\n{''.join(ratings)}", encoding="utf-8")
-    houses = (f"{50 + n % 90},{1 + n % 5},street {n},{'yes' if n % 90 > 40 else 'no'}\n" for n in range(300))
-    (tmp_path / "houses.csv").write_text(f"area,rooms,address,sold\n{''.join(houses)}", encoding="utf-8")
+    houses = (f"{50 + n % 90},{1 + n % 5},street {n},{3000 * (50 + n % 90) + n % 7}\n" for n in range(300))
+    (tmp_path / "houses.csv").write_text(f"area,rooms,address,price\n{''.join(houses)}", encoding="utf-8")
     (tmp_path / "photos" / "cats").mkdir(parents=True)
     for number in range(300):
         (tmp_path / "photos" / "cats" / f"{number}.jpg").write_bytes(b"\xff\xd8\xff\xe0 a photo")
