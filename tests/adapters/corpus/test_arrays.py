@@ -131,6 +131,9 @@ def rows_with(labels: list[Any]) -> list[dict[str, Any]]:
         ([True, False] * 10, ["False", "True"], 20),
         ([0.5, 1.5, 2.5] * 10, None, 30),
         ([n * 7 for n in range(300)], None, 300),
+        # Prices of a small table; and as many classes, of which there are several samples each.
+        ([1000 * n + 7 for n in range(60)], None, 60),
+        ([n % 40 for n in range(120)], [str(n) for n in range(40)], 120),
         (["x", 5] * 10, ["5", "x"], 20),
     ],
 )

@@ -17,8 +17,10 @@ from zenplan.errors import DataError
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
-# Labels that are numbers are values to predict where there are more of them, classes where there are fewer.
+# Labels that are numbers are values to predict where there are more of them, classes where there are fewer; where most samples
+# have one of their own, as the prices of a small table, the few are enough.
 _MOST_NUMBERED: Final = 200
+_FEW_NUMBERED: Final = 20
 _MOST_CLASSES: Final = 100_000
 _FEW: Final = 10
 
@@ -79,7 +81,7 @@ def labels_of(shards: Shards, state: Array, asked: Asked) -> Labels:
         DataError: there is one class only, or too many.
     """
     names = _distinct(shards)
-    if _numbers(names, asked):
+    if _numbers(names, int((state == 0).sum()), asked):
         numbers = [_numbers_of(shards, number) for number in range(len(shards))]
         return Labels(None, np.concatenate(numbers) if numbers else np.zeros(0, np.float32))
     ordered = _ordered(names, asked)
@@ -144,13 +146,14 @@ def _these(names: Sequence[str]) -> str:
     return f"{len(names)} {'class is' if len(names) == 1 else 'classes are'} ({shown})"
 
 
-def _numbers(names: set[str], asked: Asked) -> bool:
+def _numbers(names: set[str], samples: int, asked: Asked) -> bool:
     """Whether labels are values to predict, and no classes."""
     if asked.label_kind is not None:
         return asked.label_kind == "number"
     if asked.classes is not None or not names or not all(map(is_number, names)):
         return False
-    return len(names) > _MOST_NUMBERED or not all(map(_whole, names))
+    most = _MOST_NUMBERED if samples >= 2 * len(names) else _FEW_NUMBERED
+    return len(names) > most or not all(map(_whole, names))
 
 
 def _whole(name: str) -> bool:

@@ -28,7 +28,8 @@ _OWN_OF_PREPARE: Final = (
     Flag(
         name="label_kind",
         metavar="KIND",
-        help="class or number; by default numbers with a fraction, or more than 200 different ones, are numbers.",
+        help="class or number; by default numbers with a fraction, or with more than 200 different ones, or 20 where most "
+        "samples have one of their own, are numbers.",
         parse=one_of("class", "number"),
     ),
     Flag(
