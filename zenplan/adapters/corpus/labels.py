@@ -17,8 +17,8 @@ from zenplan.errors import DataError
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
-# Labels that are numbers are values to predict where there are more of them, classes where there are fewer; where most samples
-# have one of their own, as the prices of a small table, the few are enough.
+# Labels that are numbers are values to predict where there are more of them, classes where there are fewer. Where most
+# samples have one of their own, as the prices of a small table, the few are enough.
 _MOST_NUMBERED: Final = 200
 _FEW_NUMBERED: Final = 20
 _MOST_CLASSES: Final = 100_000
