@@ -152,7 +152,8 @@ def compared(make: Callable[[], keras.Model], group: TorchGroup) -> dict[str, An
     stepper.write(before)
     again = dict(stepper.read())
     apart = max(float(np.abs(states[0][0][n] - a).max()) for n, a in before.items() if not n.startswith("random"))
-    have, of = sum(w.to_local().numel() for w in whole.weights), sum(w.numel() for w in whole.weights)
+    weights = whole.weights.values()
+    have, of = sum(w.to_local().numel() for w in weights), sum(w.numel() for w in weights)
     slots = [v for v in parts.optimizer.variables if v._layout is not None]
     found = {
         "apart": max(apart, *(abs(a - b) for a, b in zip(*(each[1] for each in states), strict=True))),

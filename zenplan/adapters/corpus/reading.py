@@ -210,28 +210,16 @@ def holds_rows(files: Sequence[DataFile], asked: Asked) -> tuple[bool, tuple[str
 
 def numeric_columns(files: Sequence[DataFile], asked: Asked) -> tuple[str, ...]:
     """The columns of the first table that can be read which are numbers in nearly all of the rows that are looked at."""
-    for file in files:
-        try:
-            rows = _first_rows(file)
-        except BadFile:
-            continue
-        if rows:
-            names = dict.fromkeys(name for row in rows for name in row if name != asked.label)
-            return tuple(name for name in names if _numeric([row.get(name) for row in rows]))
-    return ()
+    rows = _first_table(files)
+    names = dict.fromkeys(name for row in rows for name in row if name != asked.label)
+    return tuple(name for name in names if _numeric([row.get(name) for row in rows]))
 
 
 def numbering_columns(files: Sequence[DataFile], columns: Sequence[str]) -> tuple[str, ...]:
     """Of columns of numbers those that only number the rows, in the first table that can be read, as far as it is looked at:
     whole numbers that rise by one from 0 or 1, or are all different in a column named as an identifier is."""
-    for file in files:
-        try:
-            rows = _first_rows(file)
-        except BadFile:
-            continue
-        if rows:
-            return tuple(name for name in columns if _numbers_rows(name, [row.get(name) for row in rows]))
-    return ()
+    rows = _first_table(files)
+    return tuple(name for name in columns if _numbers_rows(name, [row.get(name) for row in rows]))
 
 
 def _numbers_rows(name: str, values: Sequence[Any]) -> bool:
@@ -242,6 +230,18 @@ def _numbers_rows(name: str, values: Sequence[Any]) -> bool:
         return False
     rising = found[0] in (0.0, 1.0) and all(b - a == 1.0 for a, b in pairwise(found))
     return rising or bool(_IDENTIFIER.search(name))
+
+
+def _first_table(files: Sequence[DataFile]) -> list[Mapping[str, Any]]:
+    """The first rows of the first table that can be read and has any; none where there is no such table."""
+    for file in files:
+        try:
+            rows = _first_rows(file)
+        except BadFile:
+            continue
+        if rows:
+            return rows
+    return []
 
 
 def _first_rows(file: DataFile) -> list[Mapping[str, Any]]:

@@ -17,9 +17,9 @@ from zenplan.domain.training.tuning import Tuning, tuning_of
 from zenplan.errors import DataError
 
 # Beside data parallelism, by the names that layouts have for them.
+PARALLELISMS: Final = ("tp", "pp", "cp", "ep")
 # Names of precisions whose products are in fewer than 16 bits begin so.
 _NARROW: Final = ("fp8", "mxfp8", "nvfp4")
-PARALLELISMS: Final = ("tp", "pp", "cp", "ep")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,13 +110,13 @@ class Sharded:
         root: that calls it.
         shares: of each of its weights a variable with this worker's part, by the id of the whole one; their layout is a
             ``Division``, which Keras hands on to what an optimizer keeps beside them.
-        weights: as PyTorch has them divided, in the order of ``shares``.
+        weights: as PyTorch has them divided, by the same ids.
     """
 
     model: keras.Model
     root: Any
     shares: Mapping[int, Any]
-    weights: Sequence[Any]
+    weights: Mapping[int, Any]
     _replaced: Sequence[Any]
 
     @property
@@ -127,14 +127,12 @@ class Sharded:
     @property
     def tensors(self) -> list[Any]:
         """Those whose gradients come with a step, in the order of ``trained``."""
-        by_id = dict(zip(self.shares, self.weights, strict=True))
-        return [by_id[id(v)] for v in self.model.trainable_variables]
+        return [self.weights[id(v)] for v in self.model.trainable_variables]
 
     @property
     def held(self) -> list[Any]:
         """All arrays of the model, divided or not."""
-        by_id = dict(zip(self.shares, self.weights, strict=True))
-        return [by_id.get(id(v), v._value) for v in self.model.variables]
+        return [self.weights.get(id(v), v._value) for v in self.model.variables]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the model returns. Raises UsageError: it uses a weight where it is not put together."""
@@ -222,7 +220,7 @@ def sharded(model: keras.Model, device: str) -> Sharded:
         model=model,
         root=root,
         shares={id(v): _share(v, held[id(v)], mesh) for v in weights},
-        weights=[held[id(v)] for v in weights],
+        weights=held,
         _replaced=list(of_layers),
     )
 

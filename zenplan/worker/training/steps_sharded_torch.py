@@ -39,10 +39,7 @@ class ShardedStepper(TorchStepper):
 
     def evaluate(self, x: Any, y: Array, weights: Array) -> Any:
         """As of ``Stepper``."""
-        self._make_alike()
-        with torch.no_grad():
-            predicted = self.model(self._moved(x), **self.parts.mode(False))
-            found = self._sum(self.parts.loss.sums(self._moved(y), predicted, self._moved(weights)))
+        found = super().evaluate(x, y, weights)
         self.model.apart()
         return found
 
@@ -59,6 +56,9 @@ class ShardedStepper(TorchStepper):
         super()._begin_together(first)
         # From here on it waits for the others, layer by layer.
         self.group.pace.own_part_done()
+
+    def _predicted(self, x: Any) -> Any:
+        return self.model(x, **self.parts.mode(False))
 
     def _gradients(self) -> list[Any]:
         found = [each.to_local() for each in super()._gradients()]

@@ -89,7 +89,7 @@ class TorchStepper:
         """As of ``Stepper``."""
         self._make_alike()
         with torch.no_grad():
-            predicted = self.parts.call(self._moved(x), training=False)
+            predicted = self._predicted(self._moved(x))
             return self._sum(self.parts.loss.sums(self._moved(y), predicted, self._moved(weights)))
 
     def read(self) -> Iterator[tuple[str, Array]]:
@@ -141,6 +141,10 @@ class TorchStepper:
             for each in model.losses:
                 loss = loss + keras.ops.cast(each, loss.dtype)
         return loss
+
+    def _predicted(self, x: Any) -> Any:
+        """What the model returns in an evaluation."""
+        return self.parts.call(x, training=False)
 
     def _gradients(self) -> list[Any]:
         return [t.grad if t.grad is not None else torch.zeros_like(t) for t in self._tensors]
