@@ -18,12 +18,13 @@ from zenplan.worker.protocol import Count
 
 # Of a tokenizer that is trained before the run: bytes and the end of a document, to what 16 bits hold.
 _VOCABULARY: Final = (257, 65_536)
+# Of a sample: more is no number.
+_MOST_TOKENS: Final = 10**9
 
 
 def seq_len_of(trained: Trained) -> int | None:
     """Tokens of a sample; None of other samples, and where the model's own code says it."""
-    given = digits_of(str(trained.given.get("seq_len") or ""), 10**9)
-    found = given or _option(trained, "length")
+    found = trained.number("seq_len", _MOST_TOKENS) or _option(trained, "length")
     return found if isinstance(found, int) else None
 
 
@@ -46,8 +47,8 @@ def _to_count(trained: Trained) -> Count:
     options = trained.given.get("options") or {}
     if isinstance(data, Path) and is_prepared(data):
         prepared = read_prepared(data)
-        given = digits_of(str(trained.given.get("seq_len") or ""), 10**9)
-        _, model, _ = model_of({"model": name, "options": options}, {"seq_len": given}, prepared)
+        length = trained.number("seq_len", _MOST_TOKENS)
+        _, model, _ = model_of({"model": name, "options": options}, {"seq_len": length}, prepared)
         return Count(what=name, model=model, data=prepared.folder)
     if name in KINDS:
         raise InputFileError(

@@ -20,6 +20,7 @@ from zenplan.commands.train.kinds import kind_of
 from zenplan.commands.train.search.table import has_search
 from zenplan.errors import UnknownName, UsageError
 from zenplan.protocols import Engine
+from zenplan.units import digits_of
 
 # As the command names it, in the folder of the job's files.
 RUN: Final = "run.toml"
@@ -102,6 +103,10 @@ class Trained:
         # Of itself JAX installs its processors' half alone.
         jax = _JAX.get(vendor) if engine.name == "jax" else None
         return (*found, jax) if jax else found
+
+    def number(self, name: str, most: int) -> int | None:
+        """The whole number of that flag, from 1 to ``most``; None where it has none."""
+        return digits_of(str(self.given.get(name) or ""), most)
 
     def notes(self) -> Iterator[str]:
         """What has to be on the nodes beside it."""

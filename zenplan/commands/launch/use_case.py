@@ -144,7 +144,7 @@ def _job(
 
 def _rank_cpus(trained: Trained, sheet: Accelerator | None) -> int | None:
     """Cores of a rank: the threads of the file, those of the processor that the plan is of; None where nothing says it."""
-    threads = units.digits_of(str(trained.given.get("threads") or ""), 10**5)
+    threads = trained.number("threads", 10**5)
     return threads or (sheet.multiprocessors if sheet is not None and sheet.threads is not None else None)
 
 
