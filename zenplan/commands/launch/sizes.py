@@ -72,8 +72,9 @@ def _of_decoder(trained: Trained) -> tuple[float, float] | None:
     """Of a decoder; None of other models."""
     if trained.given.get("model") != "decoder":
         return None
-    layers, width, length = (_option(trained, name) for name in ("layers", "width", "length"))
-    inner = _given_inner(trained) or (4 * width if isinstance(width, int) else None)
+    layers, width, length, inner = (_option(trained, name) for name in ("layers", "width", "length", "feedforward"))
+    if not (isinstance(inner, int) and inner > 0):
+        inner = 4 * width if isinstance(width, int) else None
     if not (isinstance(layers, int) and isinstance(width, int) and isinstance(length, int) and inner):
         return None
     # Attention and the two products with their biases, two norms of a gain and a shift.
@@ -82,12 +83,6 @@ def _of_decoder(trained: Trained) -> tuple[float, float] | None:
     low, high = (known, known) if known else _VOCABULARY
     rest = layers * block + 2 * width + length * width
     return rest + 2.0 * width * low, rest + 2.0 * width * high
-
-
-def _given_inner(trained: Trained) -> int | None:
-    given = trained.given.get("options")
-    found = given.get("feedforward") if isinstance(given, dict) else None
-    return found if isinstance(found, int) and found > 0 else None
 
 
 def _vocabulary(data: Any) -> int | None:
