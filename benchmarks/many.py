@@ -213,7 +213,7 @@ def exact(bench: Bench, task: Task, backends: Sequence[str], kept: Kept) -> None
     for backend in backends:
         for layout in LAYOUTS[backend]:
             row = {**key(f"exact {layout_name(layout)}", backend), "code": 0, "layout": layout}
-            if kept.has(**{name: row[name] for name in ("run", "size", "backend", "versions", "machine")}):
+            if kept.has(**row):
                 continue
             truth = whole(bench, task, backend, _ONE).outcome()
             found = whole(bench, task, backend, layout).outcome()
@@ -239,7 +239,7 @@ def _resharded(
     before, after = pair
     name = f"{_workers_name(*before)} then {_workers_name(*after)}"
     row = {**key(f"exact {name} workers", backend), "code": 0, "layout": [*before, *after]}
-    if kept.has(**{name: row[name] for name in ("run", "size", "backend", "versions", "machine")}):
+    if kept.has(**row):
         return
     run = many_of(bench, task, backend, f"reshard-{name}", layout_flags((before[0], 1, 1, before[1])))
     shutil.rmtree(run.folder, ignore_errors=True)
@@ -300,7 +300,7 @@ def overhead(bench: Bench, task: Task, count: int, kept: Kept) -> None:
     """Processor time of a step, with zenplan and in a bare loop, one after another."""
     for number in range(count):
         row = {**key(f"overhead {number}", "torch"), "code": 0}
-        if kept.has(**{name: row[name] for name in ("run", "size", "backend", "versions", "machine")}):
+        if kept.has(**row):
             continue
         _keep(kept, {**row, **_watched(bench, task), "bare_step_s": _bare(bench, task)})
 
@@ -343,6 +343,7 @@ def _bare(bench: Bench, task: Task) -> float:
 
 # --- what a worker holds
 
+_NOTHING_ELSE: Final = ("--warmup-steps", "0", "--evaluate-every", "0", "--checkpoint-every", "0")
 _WIDE: Final = ("width=768", "heads=8", "layers=4", "length=32", "dropout=0.0")
 
 
@@ -350,32 +351,13 @@ def memory(bench: Bench, task: Task, kept: Kept) -> None:
     """Peak of a worker of a larger decoder, above what the process had before it built the model."""
     for layout in ((2, 1, 1, 0), (2, 1, 1, 3), (4, 1, 1, 3)):
         row = {**key(f"memory {layout_name(layout)}", "torch"), "code": 0}
-        if kept.has(**{name: row[name] for name in ("run", "size", "backend", "versions", "machine")}):
+        if kept.has(**row):
             continue
         folder = bench.folder(f"many-memory-{'-'.join(map(str, layout))}", "torch")
         shutil.rmtree(folder, ignore_errors=True)
-        words = [
-            "train",
-            str(task.file),
-            "--backend",
-            "torch",
-            "--out",
-            str(folder),
-            "--data",
-            str(bench.prepared(task)),
-        ]
-        words += [
-            *layout_flags(layout),
-            "--steps",
-            "8",
-            "--warmup-steps",
-            "0",
-            "--evaluate-every",
-            "0",
-            "--checkpoint-every",
-            "0",
-        ]
-        words += ["--threads", "1", "--format", "json", *(f"--option={each}" for each in _WIDE)]
+        words = ["train", str(task.file), "--backend", "torch", "--out", str(folder), "--format", "json"]
+        words += ["--data", str(bench.prepared(task)), *layout_flags(layout), "--threads", "1", "--steps", "8"]
+        words += [*_NOTHING_ELSE, *(f"--option={each}" for each in _WIDE)]
         done = subprocess.run(
             zenplan(words), env=bench.environment(folder.name), capture_output=True, text=True, check=False
         )

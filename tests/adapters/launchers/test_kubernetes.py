@@ -22,8 +22,14 @@ from zenplan.errors import UsageError
 from zenplan.testing import LauncherContract
 
 
+def manifest(files: Mapping[str, str], kind: str) -> dict[str, Any]:
+    (found,) = (each for each in yaml.safe_load_all(files["job.yaml"]) if each["kind"] == kind)
+    assert isinstance(found, dict)
+    return found
+
+
 def kubernetes_job(files: Mapping[str, str]) -> dict[str, Any]:
-    return next(each for each in yaml.safe_load_all(files["job.yaml"]) if each["kind"] == "Job")
+    return manifest(files, "Job")
 
 
 def kubelet(text: str) -> str:
@@ -41,7 +47,7 @@ def of_kubernetes(files: Mapping[str, str]) -> dict[str, Any]:
 
 
 def train_job(files: Mapping[str, str]) -> dict[str, Any]:
-    return next(each for each in yaml.safe_load_all(files["job.yaml"]) if each["kind"] == "TrainJob")
+    return manifest(files, "TrainJob")
 
 
 def of_kubeflow(files: Mapping[str, str]) -> dict[str, Any]:
@@ -76,10 +82,11 @@ def test_kubernetes() -> None:
     (container,) = pod["containers"]
     assert container["resources"]["limits"] == {"nvidia.com/gpu": 8}
     assert "MASTER_ADDR=run-7b-0.run-7b" in container["command"][2]
-    kinds = {each["kind"]: each for each in yaml.safe_load_all(Kubernetes().write(job())["job.yaml"])}
-    assert kinds["Service"]["spec"]["clusterIP"] == "None"
-    assert kinds["ConfigMap"]["data"]["run.toml"] == job().files["run.toml"]
-    assert kinds["ConfigMap"]["data"]["requirements.txt"] == "zenplan[train,torch]==0.1.0\n"
+    files = Kubernetes().write(job())
+    assert manifest(files, "Service")["spec"]["clusterIP"] == "None"
+    data = manifest(files, "ConfigMap")["data"]
+    assert data["run.toml"] == job().files["run.toml"]
+    assert data["requirements.txt"] == "zenplan[train,torch]==0.1.0\n"
     for changes in ({"shared": "", "volume": ""}, {"volume": ""}, {"options": {"node-selector": "x"}}):
         with pytest.raises(UsageError):
             Kubernetes().write(job(**changes))
@@ -124,7 +131,7 @@ TRAIN_JOB = {"kind": "trainjob"}
 def run_pod(folder: Path, found: LaunchJob, rank: int, **more: str) -> tuple[int, str, str]:
     """The pod of that node, with the variables that the runtime ``torch-distributed`` sets."""
     files = Kubernetes().write(found)
-    (config,) = (each for each in yaml.safe_load_all(files["job.yaml"]) if each["kind"] == "ConfigMap")
+    config = manifest(files, "ConfigMap")
     here = folder / "zenplan"
     here.mkdir(exist_ok=True)
     for name, text in {**config["data"], "rank.py": RANK}.items():
@@ -216,11 +223,7 @@ def test_pods_ask_for_what_is_known_and_given() -> None:
     wanted = {"cpu": "12", "memory": "64Gi"}
     pods = []
     for kind in ("Job", "TrainJob"):
-        found = next(
-            each
-            for each in yaml.safe_load_all(Kubernetes().write(job(options={**given, "kind": kind}))["job.yaml"])
-            if each["kind"] == kind
-        )
+        found = manifest(Kubernetes().write(job(options={**given, "kind": kind})), kind)
         assert found["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu"
         if kind == "Job":
             pods.append(found["spec"]["template"]["spec"])

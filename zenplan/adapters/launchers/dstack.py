@@ -14,6 +14,7 @@ from zenplan.adapters.launchers.parts import (
     check_shared,
     heading,
     install,
+    lost,
     on_node,
     options_of,
     port,
@@ -87,7 +88,7 @@ class Dstack:
         notes = ["of dollars dstack limits an hour's price alone; zenplan train ends the run at its limit"]
         notes += [_priced(job)] if job.usd_per_h else []
         notes += strange_provider(job, self.name, job.options.get("backend", ""), "takes any below that price")
-        notes += [] if job.volume else ["what the run has written is lost with its machine: --volume keeps it"]
+        notes += lost(job, "machine")
         command = ("dstack", "apply", "--yes", "--detach", "-f", _FILE)
         return Submission(command=command, install="pip install dstack", notes=tuple(notes), restarts=_RESTARTS)
 

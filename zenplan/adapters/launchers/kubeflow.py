@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from zenplan.adapters.launchers.pods import (
+    AGAIN,
     FILES,
     IMAGE,
     SHARED_MEMORY,
-    TAKEN,
     command,
     environment,
     mounts,
@@ -84,7 +84,7 @@ def _met(job: LaunchJob) -> list[str]:
     The runtime begins a container again whatever it ended with: what no second start changes is remembered in the pod.
     """
     port = str(job.port) if job.port else "$PET_MASTER_PORT"
-    again = " ".join(map(str, TAKEN)) if job.retries else ""
+    again = " ".join(map(str, AGAIN)) if job.retries else ""
     return [
         f'[ ! -f {_ENDED} ] || exit "$(cat {_ENDED})"',
         ': "${PET_NODE_RANK:?the runtime is none of PyTorch}" "${PET_MASTER_ADDR:?}" "${PET_MASTER_PORT:?}"',

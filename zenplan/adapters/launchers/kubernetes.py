@@ -22,10 +22,10 @@ from zenplan.adapters.launchers.parts import (
     to_yaml,
 )
 from zenplan.adapters.launchers.pods import (
+    AGAIN,
     FILES,
     IMAGE,
     OPTIONS,
-    TAKEN,
     check_name,
     command,
     environment,
@@ -124,7 +124,7 @@ def _job(job: LaunchJob, options: Mapping[str, str]) -> dict[str, Any]:
                 {
                     # An error, wrong usage, a limit that was reached: no second try changes it.
                     "action": "FailJob",
-                    "onExitCodes": {"containerName": "train", "operator": "NotIn", "values": list(TAKEN)},
+                    "onExitCodes": {"containerName": "train", "operator": "NotIn", "values": list(AGAIN)},
                 },
             ]
         },

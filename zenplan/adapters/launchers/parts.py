@@ -18,6 +18,8 @@ from zenplan.units import MINUTE_S
 NODE, REQUIREMENTS = "node.sh", "requirements.txt"
 # Longer than a rank takes for its last checkpoint: a worker whose parent is gone is waited for that long.
 STOP_S: Final = 150
+# What 'zenplan train' ends with where its machine is taken (EX_TEMPFAIL), and where a SIGTERM ended it.
+TAKEN, TERMINATED = 75, 143
 
 
 def script(name: str) -> str:
@@ -67,6 +69,16 @@ def check_package(job: LaunchJob, system: str, folder: str) -> None:
             if folder
             else "a URL that its nodes reach: --package URL",
         )
+
+
+def lost(job: LaunchJob, place: str, keeper: str = "--volume") -> list[str]:
+    """A line where nothing keeps what the run has written.
+
+    Args:
+        job: that is launched.
+        place: where it is written; keeper: the flag that keeps it.
+    """
+    return [] if job.volume else [f"what the run has written is lost with its {place}: {keeper} keeps it"]
 
 
 def exports(job: LaunchJob) -> list[str]:

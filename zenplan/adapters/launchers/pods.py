@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from zenplan.adapters.launchers.parts import STOP_S, install, on_node
+from zenplan.adapters.launchers.parts import STOP_S, TAKEN, TERMINATED, install, lost, on_node
 from zenplan.domain.launch.job import LaunchJob
 from zenplan.errors import UsageError
 
@@ -22,8 +22,8 @@ _RESOURCES: Final[Mapping[str, str]] = {
     "AWS": "aws.amazon.com/neuron",
     "Intel": "habana.ai/gaudi",
 }
-# What 'zenplan train' ends with where its machine is taken (EX_TEMPFAIL), and where a SIGTERM ended it.
-TAKEN: Final = (75, 143)
+# Exit codes after which a run is begun again.
+AGAIN: Final = (TAKEN, TERMINATED)
 IMAGE: Final = "python:3.12-slim"
 _EXPANDED: Final = re.compile(r"\$+(?=\()|\${2,}")
 _RESOURCE: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -135,7 +135,7 @@ def _devices(job: LaunchJob) -> dict[str, int]:
 
 def notes(job: LaunchJob) -> list[str]:
     """What is lost, and what nothing asks for, a line each."""
-    found = [] if job.volume else ["what the run has written is lost with its pod: --volume CLAIM keeps it"]
+    found = lost(job, "pod", "--volume CLAIM")
     selected = "node-selector" in job.options
     unasked = [] if "cpu" in job.options or job.rank_cpus else ["cpu=8"]
     unasked += [] if "memory" in job.options else ["memory=64Gi"]

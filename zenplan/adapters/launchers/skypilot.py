@@ -10,9 +10,11 @@ from typing import Any, Final
 from zenplan.adapters.launchers.names import device_name, provider_name, strange_provider
 from zenplan.adapters.launchers.parts import (
     NODE,
+    TAKEN,
     check_shared,
     heading,
     install,
+    lost,
     minutes,
     on_node,
     options_of,
@@ -27,8 +29,6 @@ from zenplan.errors import UsageError
 _FILE: Final = "task.yaml"
 _RESTARTS: Final = "begun again whenever machines were taken"
 _BUCKET: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/:]+(/.*)?")
-# What 'zenplan train' ends with where its machine is taken (EX_TEMPFAIL).
-_TAKEN: Final = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class SkyPilot:
         # A managed job's machines are given back at its end; this is for those of a plain 'sky launch'.
         resources["autostop"] = {"idle_minutes": minutes(IDLE_S), "down": True}
         if job.retries:
-            resources["job_recovery"] = {"max_restarts_on_errors": 0, "recover_on_exit_codes": [_TAKEN]}
+            resources["job_recovery"] = {"max_restarts_on_errors": 0, "recover_on_exit_codes": [TAKEN]}
         if job.image:
             resources["image_id"] = f"docker:{job.image}"
         lines = [
@@ -76,7 +76,7 @@ class SkyPilot:
         notes = ["SkyPilot itself limits neither dollars nor hours; zenplan train ends the run at its limits"]
         taken = job.options.get("infra", "").partition("/")[0]
         notes += strange_provider(job, self.name, taken, "takes the cheapest of its own")
-        notes += [] if job.volume else ["what the run has written is lost with its machine: --volume keeps it"]
+        notes += lost(job, "machine")
         command = ("sky", "jobs", "launch", "--yes", "--detach-run", "--name", job.name, _FILE)
         return Submission(
             command=command, install="pip install 'skypilot[aws]'", notes=tuple(notes), restarts=_RESTARTS

@@ -34,7 +34,7 @@ def differences(plan: Planned, trained: Trained, zero: int) -> Iterator[str]:
         yield f"the plan is of {plan.seq_len:,} tokens a sample, {path} of {length:,}"
     if plan.batch is not None and trained.batch is not None and plan.batch != trained.batch:
         yield f"the plan is of a batch of {plan.batch} samples, {path} of {trained.batch}"
-    steps = units.digits_of(str(own.get("steps") or ""), 10**12)
+    steps = trained.number("steps", 10**12)
     if steps and plan.steps and plan.batch and plan.seq_len:
         here = steps * (trained.batch or plan.batch) * (length or plan.seq_len)
         there = plan.steps * plan.batch * plan.seq_len

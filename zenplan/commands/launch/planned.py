@@ -84,6 +84,11 @@ class Planned:
     layout: LayoutDocument | None = None
 
     @property
+    def ranks(self) -> int:
+        """Of all machines together."""
+        return self.nodes * self.node_ranks
+
+    @property
     def fits_whole(self) -> bool:
         """Whether a device may hold all that ZeRO divides, as far as the plan says."""
         return not self.whole_bytes or not self.device_bytes or self.whole_bytes <= self.device_bytes * PLANNED_UP_TO

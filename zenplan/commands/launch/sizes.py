@@ -18,12 +18,13 @@ from zenplan.worker.protocol import Count
 
 # Of a tokenizer that is trained before the run: bytes and the end of a document, to what 16 bits hold.
 _VOCABULARY: Final = (257, 65_536)
+# Of a sample: more is no number.
+_MOST_TOKENS: Final = 10**9
 
 
 def seq_len_of(trained: Trained) -> int | None:
     """Tokens of a sample; None of other samples, and where the model's own code says it."""
-    given = digits_of(str(trained.given.get("seq_len") or ""), 10**9)
-    found = given or _option(trained, "length")
+    found = trained.number("seq_len", _MOST_TOKENS) or _option(trained, "length")
     return found if isinstance(found, int) else None
 
 
@@ -46,8 +47,8 @@ def _to_count(trained: Trained) -> Count:
     options = trained.given.get("options") or {}
     if isinstance(data, Path) and is_prepared(data):
         prepared = read_prepared(data)
-        given = digits_of(str(trained.given.get("seq_len") or ""), 10**9)
-        _, model, _ = model_of({"model": name, "options": options}, {"seq_len": given}, prepared)
+        length = trained.number("seq_len", _MOST_TOKENS)
+        _, model, _ = model_of({"model": name, "options": options}, {"seq_len": length}, prepared)
         return Count(what=name, model=model, data=prepared.folder)
     if name in KINDS:
         raise InputFileError(
@@ -71,8 +72,9 @@ def _of_decoder(trained: Trained) -> tuple[float, float] | None:
     """Of a decoder; None of other models."""
     if trained.given.get("model") != "decoder":
         return None
-    layers, width, length = (_option(trained, name) for name in ("layers", "width", "length"))
-    inner = _given_inner(trained) or (4 * width if isinstance(width, int) else None)
+    layers, width, length, inner = (_option(trained, name) for name in ("layers", "width", "length", "feedforward"))
+    if not (isinstance(inner, int) and inner > 0):
+        inner = 4 * width if isinstance(width, int) else None
     if not (isinstance(layers, int) and isinstance(width, int) and isinstance(length, int) and inner):
         return None
     # Attention and the two products with their biases, two norms of a gain and a shift.
@@ -81,12 +83,6 @@ def _of_decoder(trained: Trained) -> tuple[float, float] | None:
     low, high = (known, known) if known else _VOCABULARY
     rest = layers * block + 2 * width + length * width
     return rest + 2.0 * width * low, rest + 2.0 * width * high
-
-
-def _given_inner(trained: Trained) -> int | None:
-    given = trained.given.get("options")
-    found = given.get("feedforward") if isinstance(given, dict) else None
-    return found if isinstance(found, int) and found > 0 else None
 
 
 def _vocabulary(data: Any) -> int | None:

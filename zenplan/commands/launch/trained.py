@@ -16,10 +16,11 @@ from zenplan.commands.launch.package import Package
 from zenplan.commands.shared.options import parsed
 from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.train.flags import parsed_train, read_train_table
-from zenplan.commands.train.kinds import kind_of
+from zenplan.commands.train.kinds import is_kind, kind_of
 from zenplan.commands.train.search.table import has_search
 from zenplan.errors import UnknownName, UsageError
 from zenplan.protocols import Engine
+from zenplan.units import digits_of
 
 # As the command names it, in the folder of the job's files.
 RUN: Final = "run.toml"
@@ -27,8 +28,6 @@ RUN: Final = "run.toml"
 _MOST_BYTES: Final = 500_000
 _JAX: Final = {"NVIDIA": "jax[cuda12]", "Google": "jax[tpu]"}
 _TOGETHER: Final = ("workers", "devices", "tensor_parallel", "zero")
-# What names a model that is no built-in kind.
-_MODEL_FILES: Final = (".keras", ".py", ".h5", ".hdf5")
 _HINT: Final = "'zenplan train init decoder run.toml' writes one; --train names another"
 
 
@@ -103,6 +102,10 @@ class Trained:
         jax = _JAX.get(vendor) if engine.name == "jax" else None
         return (*found, jax) if jax else found
 
+    def number(self, name: str, most: int) -> int | None:
+        """The whole number of that flag, from 1 to ``most``; None where it has none."""
+        return digits_of(str(self.given.get(name) or ""), most)
+
     def notes(self) -> Iterator[str]:
         """What has to be on the nodes beside it."""
         model = str(self.given.get("model") or "")
@@ -145,7 +148,7 @@ def read_trained(path: Path, engines: Sequence[Engine], data: str = "") -> tuple
         raise UnknownName("backend", str(name), (each.name for each in engines))
     known = parsed_train(table)
     model = str(table.get("model") or request.get("keras") or "")
-    if model and ":" not in model and not model.endswith(_MODEL_FILES):
+    if model and is_kind(model):
         kind_of(model)
     found = Trained(
         path=path,

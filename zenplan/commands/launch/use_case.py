@@ -59,12 +59,14 @@ def launch(asked: Asked, plugins: Plugins) -> Launched:
     sheet = catalogue(plugins).by_name(plan.accelerator) if plan.accelerator else None
     folder = asked.out or Path(f"launch-{launcher.name}")
     package = _package(asked)
+    together = _together(plan, trained, engine)
+    _check(plan, trained, together)
+    _check_devices(asked, plan, trained, _device(sheet), together.zero)
     job = _job(asked, plan, trained, engine, sheet, folder, package)
     files = {**job.files, **_checked(launcher.write(job), launcher.name, job)}
     submission = launcher.submit(job)
-    zero = _together(plan, trained, engine).zero
     compared = (
-        *differences(plan, trained, zero),
+        *differences(plan, trained, together.zero),
         *early(plan, job.max_duration_s / HOUR_S, job.max_usd, job.usd_per_h),
     )
     where = (*_there(asked, trained), *unseen(asked, trained, job.run_folder, folder))
@@ -100,9 +102,7 @@ def _job(
     folder: Path,
     package: Package,
 ) -> LaunchJob:
-    device = None if sheet is not None and sheet.threads is not None else sheet
-    _check(plan, trained, engine)
-    _check_devices(asked, plan, trained, device, _together(plan, trained, engine).zero)
+    device = _device(sheet)
     hours = _hours(asked, plan, trained)
     usd, price, price_of = _dollars(asked, plan, trained)
     name = asked.name or _label(plan.name or trained.path.stem)
@@ -142,9 +142,14 @@ def _job(
         raise UsageError(error.message.removeprefix("job: "), "'zenplan launch --help' says what is taken") from error
 
 
+def _device(sheet: Accelerator | None) -> Accelerator | None:
+    """What a rank has beside its processor; None where the plan is of processors."""
+    return None if sheet is not None and sheet.threads is not None else sheet
+
+
 def _rank_cpus(trained: Trained, sheet: Accelerator | None) -> int | None:
     """Cores of a rank: the threads of the file, those of the processor that the plan is of; None where nothing says it."""
-    threads = units.digits_of(str(trained.given.get("threads") or ""), 10**5)
+    threads = trained.number("threads", 10**5)
     return threads or (sheet.multiprocessors if sheet is not None and sheet.threads is not None else None)
 
 
@@ -203,15 +208,14 @@ def _command(
     return tuple(words)
 
 
-def _check(plan: Planned, trained: Trained, engine: Engine) -> None:
+def _check(plan: Planned, trained: Trained, together: Together) -> None:
     """Raise UsageError where ranks could not train it together: each of them would say the same once it is there."""
-    ranks, together = plan.nodes * plan.node_ranks, _together(plan, trained, engine)
     optimizer = OPTIMIZERS.get(str(trained.given.get("optimizer") or "adamw"), ("", 0.0))[0]
     compiled, quantize = trained.given.get("compiled"), str(trained.given.get("quantize") or "")
     if together.zero and (why := undivided(optimizer, compiled, quantize)):
         raise UsageError(*why)
-    if together.devices > 1 and ranks > 1:
-        raise UsageError(f"{trained.path} has devices, and each of {ranks} ranks has one", "leave devices out")
+    if together.devices > 1 and plan.ranks > 1:
+        raise UsageError(f"{trained.path} has devices, and each of {plan.ranks} ranks has one", "leave devices out")
     if trained.batch is not None and trained.batch % together.replicas:
         raise UsageError(
             f"a batch of {trained.batch} samples is no multiple of the plan's {together.replicas} replicas",
@@ -221,8 +225,7 @@ def _check(plan: Planned, trained: Trained, engine: Engine) -> None:
 
 def _together(plan: Planned, trained: Trained, engine: Engine) -> Together:
     """Who trains it: the ranks of the plan, laid out as it says where the engine can."""
-    ranks = plan.nodes * plan.node_ranks
-    texts = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "there", **dict.fromkeys(("RANK", "LOCAL_RANK"), "0")}
+    texts = {"WORLD_SIZE": str(plan.ranks), "MASTER_ADDR": "there", **dict.fromkeys(("RANK", "LOCAL_RANK"), "0")}
     several = several_of(engine)
     laid_out = plan.laid_out(several.shards)
     if not several.divides and laid_out.get("tensor_parallel", 1) > 1:
@@ -305,11 +308,10 @@ def _there(asked: Asked, trained: Trained) -> Iterator[str]:
 
 def _machines(asked: Asked, plan: Planned, sheet: Accelerator | None) -> Iterator[str]:
     """In what the machines are not those that were asked for."""
-    ranks = plan.nodes * plan.node_ranks
     if plan.idle:
-        yield f"the plan uses {ranks - plan.idle} of the {ranks} devices of its machines, the run all of them"
-    elif plan.wanted is not None and plan.wanted != ranks:
-        yield f"the plan was asked for {plan.wanted} devices, and its machines have {ranks}: the run uses all of them"
+        yield f"the plan uses {plan.ranks - plan.idle} of the {plan.ranks} devices of its machines, the run all of them"
+    elif plan.wanted is not None and plan.wanted != plan.ranks:
+        yield f"the plan was asked for {plan.wanted} devices, and its machines have {plan.ranks}: the run uses all of them"
     usual = max(sheet.node_devices, sheet.link_devices or 0) if sheet else 0
     if sheet and sheet.threads is None and asked.gpus_per_node and asked.gpus_per_node > usual:
         yield f"{asked.gpus_per_node} devices a node: the usual machine of {sheet.name} has {sheet.node_devices}"

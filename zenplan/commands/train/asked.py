@@ -19,7 +19,7 @@ from zenplan.commands.shared.counting import keras_model
 from zenplan.commands.shared.options import GROUPS, Flag
 from zenplan.commands.train.data import Prepared, left_out
 from zenplan.commands.train.flags import BY_NAME, OPTIONS, TABLE
-from zenplan.commands.train.kinds import Kind, kind_of
+from zenplan.commands.train.kinds import Kind, is_kind, kind_of
 from zenplan.commands.train.together import ONE, WAIT_S, Together
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.operations import Operations
@@ -238,7 +238,7 @@ def model_of(
         )
     options = dict(given.get("options") or {})
     length = request.get("seq_len")
-    if ":" in name or name.endswith((".keras", ".py", ".h5", ".hdf5")):
+    if not is_kind(name):
         return name, keras_model(name, options, [(length,)] if length and data.kind == "tokens" else ()), None
     kind = kind_of(name)
     if data.kind == "arrays" and data.classes is None:

@@ -158,6 +158,11 @@ _LINES: Final = (
 _COLUMN: Final = 28
 
 
+def is_kind(name: str) -> bool:
+    """Whether it would be that of a kind, and names neither a function nor a file."""
+    return ":" not in name and not name.endswith((".keras", ".py", ".h5", ".hdf5"))
+
+
 def kind_of(name: str) -> Kind:
     """The kind of that name. Raises UnknownName: there is none."""
     if name not in KINDS:
