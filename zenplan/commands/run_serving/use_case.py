@@ -6,11 +6,11 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.machine.host import processor_name, read_host
+from zenplan.adapters.serving.installed import MODEL, check_installed
 from zenplan.commands.run_serving.wanted import Wanted, seconds
 from zenplan.commands.shared.options import read_flag, whole
 from zenplan.commands.shared.rates import parse_rate
@@ -25,7 +25,6 @@ from zenplan.planning.serving.service import BUSY
 # with some room for loads near the limit, of which it has few.
 WITHIN: Final = 0.2
 BASIS: Final = "servers of other models on one processor under load (docs/serving.md)"
-_LIBRARIES: Final = ("starlette", "uvicorn", "httptools", "uvloop", "prometheus_client")
 _MOST_BATCH, _MOST_TOKENS, _TOKENS, _MOST_CLIENTS, _MOST_SERVERS = 4096, 100_000, 64, 10**6, 10**6
 # As of ``zenplan serve`` where nothing is said.
 _BATCH, _WAIT, _QUEUE = 32, "2ms", 1024
@@ -83,9 +82,7 @@ def run_serving(name: str, asked: Asked, say: Callable[[str], None]) -> RunServi
         UsageError: there is no such run, it is not finished, or what serves is not installed.
         ZenplanError: the model's worker does not come to be ready, or a request is refused.
     """
-    missing = next((each for each in _LIBRARIES if not find_spec(each)), None)
-    if missing:
-        raise UsageError(f"{missing} is not installed, and nothing is served without", "pip install 'zenplan[serve]'")
+    check_installed(MODEL, "nothing is served")
     run = finished_run(name)
     threads = asked.threads or run.job.threads
     times, writes = _measured(run, asked, threads, say)
