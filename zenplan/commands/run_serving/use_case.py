@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from zenplan import units
-from zenplan.adapters.machine.host import processor_name, read_host
+from zenplan.adapters.machine.host import allowed_cores, processor_name, read_host
 from zenplan.adapters.serving.installed import MODEL, check_installed
 from zenplan.commands.run_serving.wanted import Wanted, seconds
 from zenplan.commands.shared.options import read_flag, whole
@@ -114,16 +113,17 @@ def run_serving(name: str, asked: Asked, say: Callable[[str], None]) -> RunServi
 
 def _measured(run: FinishedRun, asked: Asked, threads: int, say: Callable[[str], None]) -> tuple[ServerTimes, bool]:
     """What its server takes, and whether it writes texts."""
-    from zenplan.adapters.serving.app import Gate, app_of
+    from zenplan.adapters.serving.app import app_of
     from zenplan.adapters.serving.connections import listening
     from zenplan.adapters.serving.probe import measured
-    from zenplan.commands.run_serving.service import service_of
+    from zenplan.commands.run_serving.service import gate_of, service_of
 
-    service = service_of(run, wanted_of(asked, threads), asked.backend, say)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = wanted_of(asked, threads)
+    service = service_of(run, wanted, asked.backend, say)
     with listening("127.0.0.1", 0) as bound:
-        app = app_of(service, Gate(body_bytes=1 << 24, body_s=60.0), say)
-        return measured(app, service, bound, cores <= threads, say), service.writes
+        return measured(
+            app_of(service, gate_of(wanted), say), service, bound, allowed_cores() <= threads, say
+        ), service.writes
 
 
 def wanted_of(asked: Asked, threads: int) -> Wanted:
