@@ -104,6 +104,11 @@ def processor_name(host: Host) -> str:
     return host.cpu_model.value or platform.processor() or platform.machine()
 
 
+def allowed_cores() -> int:
+    """Logical cores that this process may run on."""
+    return _affinity().value or os.cpu_count() or 1
+
+
 def _affinity() -> Reading[int]:
     # Linux only; a system without it lets a process run on every core.
     if not hasattr(os, "sched_getaffinity"):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from zenplan.adapters.serving.installed import ENDPOINT, check_installed
 from zenplan.errors import UsageError
 
 if TYPE_CHECKING:
     import socket
-
-_LIBRARIES: Final = ("starlette", "uvicorn", "httptools")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +29,7 @@ class EndpointPlace:
 
     def check(self) -> None:
         """Raises UsageError: the port is taken, the certificate is none, or others would reach it without TLS."""
-        missing = next((each for each in _LIBRARIES if not find_spec(each)), None)
-        if missing:
-            raise UsageError(f"{missing} is not installed, and no endpoint is without", "pip install 'zenplan[serve]'")
+        check_installed(ENDPOINT, "no endpoint is")
         if (self.certificate is None) != (self.key is None):
             raise UsageError("--endpoint-cert and --endpoint-key go together", "give both, or neither")
         if self.certificate is None and not is_loopback(self.host):

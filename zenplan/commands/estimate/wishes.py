@@ -103,7 +103,7 @@ def cheaper_by_old(request: Request, found: Market, ranking: Ranking, today: dat
     budget was given: old prices stand behind fresh ones."""
     wish, usd = Wish.of(request), found.bills(request.billing).total_usd[1]
     named = next((index for index, labels in ranking.labels.items() if Label.CHEAPEST in labels), None)
-    index = cheapest(found, request.billing, min(wish.deadline_s or wish.horizon_s, wish.horizon_s))
+    index = cheapest(found, request.billing, wish.limits[0])
     if wish.budget_usd is None or named is None or index is None or not usd[index] < usd[named]:
         return ""
     old, price = found.old(request.billing, today), found.options[index].offer.price(request.billing)
@@ -125,7 +125,7 @@ def _larger_budget(request: Request, found: Market, wish: Wish, today: date) -> 
     """The smallest budget that is enough in time; under the other kind of billing too, where that is smaller."""
     if wish.budget_usd is None:
         return []
-    latest_s = min(wish.deadline_s or wish.horizon_s, wish.horizon_s)
+    latest_s = wish.limits[0]
     ways: list[WouldHelp | None] = []
     least_usd = math.inf
     for billing in (request.billing, request.billing.other):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zenplan.adapters.corpus.preprocessing import TEXT, Preprocessor
+from zenplan.adapters.serving.app import Gate
 from zenplan.adapters.serving.batching import Batcher
 from zenplan.adapters.serving.drift import Monitor, features_of
 from zenplan.adapters.serving.metrics import Metrics
@@ -67,3 +68,8 @@ def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, tell: Call
     )
     batcher.seen = service.saw
     return service
+
+
+def gate_of(wanted: Wanted) -> Gate:
+    """What requests to it have to pass."""
+    return Gate(body_bytes=int(wanted.max_body_bytes), body_s=wanted.body_s, token=wanted.token)

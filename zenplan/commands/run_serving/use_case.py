@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Any, Final
 
 from zenplan import units
-from zenplan.adapters.machine.host import processor_name, read_host
+from zenplan.adapters.machine.host import allowed_cores, processor_name, read_host
+from zenplan.adapters.serving.installed import MODEL, check_installed
 from zenplan.commands.run_serving.wanted import Wanted, seconds
 from zenplan.commands.shared.options import read_flag, whole
 from zenplan.commands.shared.rates import parse_rate
@@ -25,7 +24,6 @@ from zenplan.planning.serving.service import BUSY
 # with some room for loads near the limit, of which it has few.
 WITHIN: Final = 0.2
 BASIS: Final = "servers of other models on one processor under load (docs/serving.md)"
-_LIBRARIES: Final = ("starlette", "uvicorn", "httptools", "uvloop", "prometheus_client")
 _MOST_BATCH, _MOST_TOKENS, _TOKENS, _MOST_CLIENTS, _MOST_SERVERS = 4096, 100_000, 64, 10**6, 10**6
 # As of ``zenplan serve`` where nothing is said.
 _BATCH, _WAIT, _QUEUE = 32, "2ms", 1024
@@ -83,9 +81,7 @@ def run_serving(name: str, asked: Asked, say: Callable[[str], None]) -> RunServi
         UsageError: there is no such run, it is not finished, or what serves is not installed.
         ZenplanError: the model's worker does not come to be ready, or a request is refused.
     """
-    missing = next((each for each in _LIBRARIES if not find_spec(each)), None)
-    if missing:
-        raise UsageError(f"{missing} is not installed, and nothing is served without", "pip install 'zenplan[serve]'")
+    check_installed(MODEL, "nothing is served")
     run = finished_run(name)
     threads = asked.threads or run.job.threads
     times, writes = _measured(run, asked, threads, say)
@@ -117,16 +113,17 @@ def run_serving(name: str, asked: Asked, say: Callable[[str], None]) -> RunServi
 
 def _measured(run: FinishedRun, asked: Asked, threads: int, say: Callable[[str], None]) -> tuple[ServerTimes, bool]:
     """What its server takes, and whether it writes texts."""
-    from zenplan.adapters.serving.app import Gate, app_of
+    from zenplan.adapters.serving.app import app_of
     from zenplan.adapters.serving.connections import listening
     from zenplan.adapters.serving.probe import measured
-    from zenplan.commands.run_serving.service import service_of
+    from zenplan.commands.run_serving.service import gate_of, service_of
 
-    service = service_of(run, wanted_of(asked, threads), asked.backend, say)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = wanted_of(asked, threads)
+    service = service_of(run, wanted, asked.backend, say)
     with listening("127.0.0.1", 0) as bound:
-        app = app_of(service, Gate(body_bytes=1 << 24, body_s=60.0), say)
-        return measured(app, service, bound, cores <= threads, say), service.writes
+        return measured(
+            app_of(service, gate_of(wanted), say), service, bound, allowed_cores() <= threads, say
+        ), service.writes
 
 
 def wanted_of(asked: Asked, threads: int) -> Wanted:

@@ -6,15 +6,14 @@ import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.util import find_spec
 
 from zenplan.adapters.files.regular_file import read_bytes
+from zenplan.adapters.serving.installed import MODEL, check_installed
 from zenplan.commands.run_serving.wanted import wanted_of
 from zenplan.commands.shared.output import warned
 from zenplan.commands.train.finished import finished_run
 from zenplan.errors import InputFileError, UnknownName, UsageError
 
-_LIBRARIES = ("starlette", "uvicorn", "httptools", "uvloop", "prometheus_client")
 _LOOPBACK = ("127.", "localhost", "::1")
 _CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 FORMS = ("table", "json")
@@ -48,9 +47,7 @@ def served(
     """
     if form not in FORMS:
         raise UnknownName("format", form, FORMS)
-    missing = next((each for each in _LIBRARIES if not find_spec(each)), None)
-    if missing:
-        raise UsageError(f"{missing} is not installed, and nothing is served without", "pip install 'zenplan[serve]'")
+    check_installed(MODEL, "nothing is served")
     wanted = replace(wanted_of(flags, host, token), tls=_checked(*tls))
     found = finished_run(run)
     if not token and not host.startswith(_LOOPBACK):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from zenplan.adapters.serving.app import Gate, app_of
+from zenplan.adapters.serving.app import app_of
 from zenplan.adapters.serving.connections import listening
 from zenplan.adapters.serving.server import Told, serve
-from zenplan.commands.run_serving.service import service_of
+from zenplan.commands.run_serving.service import gate_of, service_of
 from zenplan.commands.run_serving.wanted import Wanted
 from zenplan.commands.serve.screen import Screen
 from zenplan.commands.train.finished import FinishedRun
@@ -24,11 +24,10 @@ def serve_run(run: FinishedRun, wanted: Wanted, backend: str | None, screen: Scr
     bound = listening(wanted.host, wanted.port)
     host, port = bound.getsockname()[:2]
     url = f"http{'s' if wanted.tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
-    gate = Gate(body_bytes=int(wanted.max_body_bytes), body_s=wanted.body_s, token=wanted.token)
     told = Told(
         ready=lambda: screen.ready(service, url, bool(wanted.token)),
         line=screen.line,
         status=lambda: screen.status(service),
     )
     with bound:
-        return serve(app_of(service, gate, screen.line), service, bound, wanted.drain_s, told, wanted.tls)
+        return serve(app_of(service, gate_of(wanted), screen.line), service, bound, wanted.drain_s, told, wanted.tls)

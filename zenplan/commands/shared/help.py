@@ -33,16 +33,27 @@ def sections(command: Any, context: Any) -> Mapping[str, Sequence[tuple[str, str
 class Grouped(TyperCommand):
     """A command whose help has a section for each ``rich_help_panel``, in plain text."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As Typer does, which takes the last value of an option that is given twice: scripts want that, not in silence."""
-        given = self.make_parser(ctx).parse_args(args=list(args))[2]
+    def make_parser(self, ctx: Any) -> Any:
+        """Typer's, which takes the last value of an option that is given twice: scripts want that, not in silence."""
+        parser: Any = super().make_parser(ctx)
+        parse = parser.parse_args
+
+        def parsed(args: list[str]) -> Any:
+            found = parse(args)
+            self._name_repeated(found[2])
+            return found
+
+        parser.parse_args = parsed
+        return parser
+
+    def _name_repeated(self, given: Sequence[Any]) -> None:
+        """Warn of options that take one value and are there more than once, among all that were given, in order."""
         single = [each for each in given if each.param_type_name == "option" and each.nargs == 1 and not each.multiple]
         for each in dict.fromkeys(single):
             if single.count(each) > 1 and not getattr(each, "is_flag", False):
                 from zenplan.commands.shared.output import warned
 
                 warned(f"{each.opts[0]} is given twice, and the last is taken{_BESIDE.get(self.name or '', '')}")
-        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Its arguments and options, section by section."""

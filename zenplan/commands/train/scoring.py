@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
+from zenplan.adapters.machine.host import allowed_cores
 from zenplan.adapters.workers.process import Limits, Tell, measuring_environment, run_job, untold
 from zenplan.commands.train.data import Prepared
 from zenplan.commands.train.finished import FinishedRun
@@ -48,7 +49,7 @@ def threads_of(text: str | None) -> int:
     Raises:
         UsageError: it is no whole number.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = allowed_cores()
     return cores if text is None else min(cores, parse_whole(text, "--threads", _MOST, 2))
 
 

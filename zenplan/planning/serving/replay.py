@@ -35,7 +35,7 @@ def predicted(times: ServerTimes, *, rate_per_s: float | None = None, clients: i
     checks.positive("load", rate_per_s=rate_per_s, clients=clients)
     replay = _Replay(times=times, again=rate_per_s is None)
     replay.run(_arrivals(rate_per_s, clients or 0), _REQUESTS)
-    return _answered([(at, took) for at, took in replay.done], replay.sizes)
+    return _answered(replay.done, replay.sizes)
 
 
 def written(
