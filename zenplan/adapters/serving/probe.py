@@ -110,7 +110,7 @@ class _Client:
 @asynccontextmanager
 async def _client(port: int) -> AsyncIterator[_Client]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "zenplan.adapters.serving.load"),
+        *(sys.executable, "-P", "-m", "zenplan.adapters.serving.load"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=_MOST_LINE,
