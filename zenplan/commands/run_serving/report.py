@@ -43,9 +43,15 @@ def _record(found: RunServing) -> dict[str, Any]:
 
 def _verdict(found: RunServing) -> str:
     replicas = round(found.replicas.mid)
-    servers = "One machine as this one answers" if replicas == 1 else f"{replicas:,} machines as this one answer"
-    texts = f" texts of {found.output_tokens:,} tokens" if found.output_tokens else " requests"
-    what = f"{units.count(found.rate_per_s)}{texts} a second of run {found.run}"
+    asked = found.rate_per_s if found.asked_per_s is None else found.asked_per_s
+    texts = f"texts of {found.output_tokens:,} tokens" if found.output_tokens else "requests"
+    what = f"{units.count(asked)} {texts} a second of run {found.run}"
+    if found.asked_per_s is None:
+        servers = "One machine as this one answers" if replicas == 1 else f"{replicas:,} machines as this one answer"
+        answer = f"{servers} {what}"
+    else:
+        servers = "one machine as this one is" if replicas == 1 else f"{replicas:,} machines as this one are"
+        answer = f"For {what} {servers} enough"
     latency = (
         f"half of them within {units.duration(found.p50_s.mid, 2)}, 99 % within {units.duration(found.p99_s.mid, 2)}"
     )
@@ -55,7 +61,7 @@ def _verdict(found: RunServing) -> str:
         if month is None or thousand is None
         else f"; {units.usd(month.mid)} a month, {_small(thousand.mid)} per 1000"
     )
-    return f"{servers} {what}: {latency}{bill}."
+    return f"{answer}: {latency}{bill}."
 
 
 def _answer(found: RunServing) -> Table:
