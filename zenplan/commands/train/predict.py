@@ -255,19 +255,20 @@ def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
         memory_how="" if memory is None else "by what is counted of the model",
         flop_per_step=flop,
         peak_flop_per_s=world.sheet.peak(plan.precision.matmul_dtype) if world.sheet and plan else None,
-        facts=(*asked.facts, *_divided(asked, plan, use), price, *busy),
+        facts=(*asked.facts, *_divided(asked, plan), price, *busy),
     )
 
 
-def _divided(asked: Asked, plan: TrainingPlan | None, use: MemoryUse | None) -> tuple[Fact, ...]:
+def _divided(asked: Asked, plan: TrainingPlan | None) -> tuple[Fact, ...]:
     """What a worker holds of what ZeRO divides; none without it."""
     job = asked.job
     if not job.zero or job.workers == 1:
         return ()
     value = f"each of {job.workers} workers holds its part of weights, gradients and optimizer states"
-    whole = None if use is None else _memory(replace(asked, job=msgspec.structs.replace(job, zero=0)), plan)
-    if use is not None and whole is not None:
-        value += f": {units.size(_held(use))} of {units.size(_held(whole))}, as counted"
+    whole = _memory(replace(asked, job=msgspec.structs.replace(job, zero=0)), plan)
+    if whole is not None:
+        # Between two steps: in one it has the layer that it computes whole besides.
+        value += f": about {units.size(_held(whole) / job.workers)} of {units.size(_held(whole))}, as counted"
     return (Fact(name=f"{DIVIDED} {job.zero}", value=value, origin=Origin.DERIVED),)
 
 
