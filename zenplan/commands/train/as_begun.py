@@ -25,6 +25,16 @@ def of_file(path: Path | None) -> dict[str, Any]:
     return {} if path is None else {**read_request(path), **read_train_table(path)}
 
 
+def given_of(flags: Flags) -> dict[str, Any]:
+    """What a command asks for of a run: what stands in its file, and before it what was given beside that."""
+    found = {**of_file(flags.file), **flags.own}
+    if options := {**found.pop(OPTIONS, {}), **dict(map(option_of, flags.options))}:
+        found[OPTIONS] = options
+    if flags.compiled is not None:
+        found["compiled"] = flags.compiled
+    return found
+
+
 def check_as_begun(flags: Flags, folder: Path) -> None:
     """Raise UsageError where the run in that folder was begun with something else that cannot be changed in a run.
 
@@ -33,11 +43,7 @@ def check_as_begun(flags: Flags, folder: Path) -> None:
     """
     if flags.demo or not (folder / REQUEST).exists():
         return
-    now, before = _asked({**of_file(flags.file), **flags.own}), _asked(of_file(folder / REQUEST))
-    if options := {**now.get(OPTIONS, {}), **dict(map(option_of, flags.options))}:
-        now[OPTIONS] = options
-    if flags.compiled is not None:
-        now["compiled"] = flags.compiled
+    now, before = _asked(given_of(flags)), _asked(of_file(folder / REQUEST))
     for name in sorted((now.keys() | before.keys()) - {*OF_A_RESUMED, *_OTHERWISE}):
         given, begun = now.get(name), before.get(name)
         if given != begun:

@@ -21,10 +21,10 @@ from zenplan.commands.shared.preparing import PREPARE
 from zenplan.commands.shared.request import settings_of
 from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.shared.tables import catalogue
-from zenplan.commands.train.as_begun import OF_A_RESUMED, check_as_begun, of_file
+from zenplan.commands.train.as_begun import OF_A_RESUMED, check_as_begun, given_of, of_file
 from zenplan.commands.train.asked import Asked, asked_run, request_text
 from zenplan.commands.train.data import Prepared, prepared_data
-from zenplan.commands.train.flags import OPTIONS, Flags, option_of, parsed_train
+from zenplan.commands.train.flags import OPTIONS, Flags, parsed_train
 from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, resumed_job, standing
 from zenplan.commands.train.predict import World
@@ -174,9 +174,8 @@ def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str
 
 def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
     """The run, its engine, and the format of the answer."""
-    both = {**of_file(flags.file), **flags.own}
-    options = {**both.pop(OPTIONS, {}), **dict(map(option_of, flags.options))}
-    compiled = flags.compiled if flags.compiled is not None else both.pop("compiled", None)
+    both = given_of(flags)
+    options, compiled = both.pop(OPTIONS, {}), both.pop("compiled", None)
     given, request, settings = _parsed(both, options, both.get("precision"), flags.output)
     engine = _engine(given.get("backend"), here.plugins)
     together = together_of(given, engine, os.environ)
@@ -255,8 +254,7 @@ def _autoresumed(flags: Flags) -> Flags:
     if (flags.out / STATUS).exists():
         check_as_begun(flags, flags.out)
         # A limit that was lowered in the file holds as one on the command line does.
-        both = {**of_file(flags.file), **flags.own}
-        given = {name: value for name, value in both.items() if name in OF_A_RESUMED}
+        given = {name: value for name, value in given_of(flags).items() if name in OF_A_RESUMED}
         return Flags(given=given, resume=str(flags.out.absolute()), output=flags.output)
     forget_beginning(flags.out)
     return flags
