@@ -150,15 +150,16 @@ def read_trained(path: Path, engines: Sequence[Engine], data: str = "") -> tuple
     model = str(table.get("model") or request.get("keras") or "")
     if model and is_kind(model):
         kind_of(model)
+    values = parsed(request)
     found = Trained(
         path=path,
         text=text,
         given={**request, **table},
         backend=engine.name,
-        batch=parsed(request).get("batch"),
+        batch=values.get("batch"),
         max_usd=known.get("max_usd"),
         max_hours=known.get("max_hours"),
-        usd_per_hour=parsed(request).get("usd_per_h"),
+        usd_per_hour=values.get("usd_per_h"),
         together={name: known[name] for name in _TOGETHER if name in known},
         data_there=data,
     )
