@@ -14,9 +14,9 @@ from zenplan.commands.shared.document import (
     Positive,
     RangeDocument,
     one_of,
+    range_document,
 )
 from zenplan.documents import Document, fill
-from zenplan.domain.range import Range
 from zenplan.domain.training.data_card import PARTS, DataCard
 from zenplan.domain.training.data_set import DataKind, DataSet
 
@@ -66,9 +66,9 @@ def data_document(data: DataSet) -> DataDocument:
         DataDocument,
         data,
         records=fill(RangeDocument, data.records),
-        text_bytes=_range(data.text_bytes),
-        tokens=_range(data.tokens),
-        tokens_per_record=_range(data.tokens_per_record),
+        text_bytes=range_document(data.text_bytes),
+        tokens=range_document(data.tokens),
+        tokens_per_record=range_document(data.tokens_per_record),
         left_out=tuple(fill(LeftOutDocument, each) for each in data.left_out),
     )
 
@@ -137,7 +137,3 @@ def card_document(card: DataCard) -> DataCardDocument:
         dropped=tuple(fill(LeftOutDocument, each) for each in card.dropped),
         parts=tuple(fill(PartDocument, each) for each in card.parts),
     )
-
-
-def _range(figure: Range | None) -> RangeDocument | None:
-    return None if figure is None else fill(RangeDocument, figure)

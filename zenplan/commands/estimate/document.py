@@ -18,6 +18,7 @@ from zenplan.commands.shared.document import (
     NotNegative,
     Positive,
     RangeDocument,
+    documents_of,
     one_of,
 )
 from zenplan.documents import Document, fill
@@ -418,7 +419,6 @@ def _project(project: Project) -> ProjectDocument:
 
 
 def _federation(found: Federation) -> FederationDocument:
-    ranges = {name: getattr(found, name) for name in ("server_usd", "client_usd", "total_usd")}
     return fill(
         FederationDocument,
         found,
@@ -426,7 +426,7 @@ def _federation(found: Federation) -> FederationDocument:
         client_h=fill(RangeDocument, found.client_h),
         egress_usd=fill(RangeDocument, found.egress_usd),
         facts=tuple(fill(FactDocument, fact) for fact in found.facts),
-        **{name: fill(RangeDocument, value) if value else None for name, value in ranges.items()},
+        **documents_of(RangeDocument, found, "server_usd", "client_usd", "total_usd"),
     )
 
 

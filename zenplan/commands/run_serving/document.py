@@ -6,7 +6,16 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from zenplan.commands.shared.document import AmountDocument, Count, Name, NotNegative, Positive, RangeDocument, Ratio
+from zenplan.commands.shared.document import (
+    AmountDocument,
+    Count,
+    Name,
+    NotNegative,
+    Positive,
+    RangeDocument,
+    Ratio,
+    documents_of,
+)
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.run_serving import RunServing
 
@@ -62,16 +71,11 @@ class RunServingDocument(Document, tag_field="schema", tag="zenplan.run-serving/
 def document(found: RunServing) -> RunServingDocument:
     """The whole answer in base units."""
     times, each = found.times, found.each
-    amounts = {
-        name: None if (amount := getattr(found, name)) is None else fill(AmountDocument, amount)
-        for name in ("usd_per_month", "usd_per_1000", "usd_per_1000_used")
-    }
-    ranges = {name: fill(RangeDocument, getattr(found, name)) for name in ("replicas", "p50_s", "p99_s")}
     return fill(
         RunServingDocument,
         found,
-        **amounts,
-        **ranges,
+        **documents_of(AmountDocument, found, "usd_per_month", "usd_per_1000", "usd_per_1000_used"),
+        **documents_of(RangeDocument, found, "replicas", "p50_s", "p99_s"),
         max_batch=times.max_batch,
         max_wait_s=times.wait_s,
         calls=tuple(CallDocument(samples=size, median_s=s) for size, s in sorted(times.calls_s.items())),

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from zenplan import units
+from zenplan.commands.shared.predicted import middle_and_range, predicted_table, small_usd
 from zenplan.domain.answer.run_serving import RunServing
-from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 
 
@@ -59,30 +59,27 @@ def _verdict(found: RunServing) -> str:
     bill = (
         ""
         if month is None or thousand is None
-        else f"; {units.usd(month.mid)} a month, {_small(thousand.mid)} per 1000"
+        else f"; {units.usd(month.mid)} a month, {small_usd(thousand.mid)} per 1000"
     )
     return f"{answer}: {latency}{bill}."
 
 
 def _answer(found: RunServing) -> Table:
     rows = [
-        ("machines", *_span(found.replicas, lambda n: f"{n:,.0f}")),
-        ("half of the requests within", *_span(found.p50_s, lambda s: units.duration(s, 2))),
-        ("99 % of them within", *_span(found.p99_s, lambda s: units.duration(s, 2))),
+        ("machines", *middle_and_range(found.replicas, lambda n: f"{n:,.0f}")),
+        ("half of the requests within", *middle_and_range(found.p50_s, lambda s: units.duration(s, 2))),
+        ("99 % of them within", *middle_and_range(found.p99_s, lambda s: units.duration(s, 2))),
         ("busy", units.percent(found.utilisation), f"one answers {units.count(found.most_per_s)}/s at its limit"),
         ("samples of a call", units.significant(found.each.batch), f"{found.times.max_batch} at most"),
     ]
     month, thousand, used = found.usd_per_month, found.usd_per_1000, found.usd_per_1000_used
     if month is not None and thousand is not None and used is not None:
         rows += [
-            ("a month", *_span(month, units.usd)),
-            ("1000 requests on reservation", *_span(thousand, _small)),
-            ("1000 requests on usage", *_span(used, _small)),
+            ("a month", *middle_and_range(month, units.usd)),
+            ("1000 requests on reservation", *middle_and_range(thousand, small_usd)),
+            ("1000 requests on usage", *middle_and_range(used, small_usd)),
         ]
-    return Table(
-        columns=(Column(name=""), Column(name="predicted", numeric=True), Column(name="80 % range", numeric=True)),
-        rows=tuple(rows),
-    )
+    return predicted_table(rows)
 
 
 def _calls(found: RunServing) -> Table:
@@ -111,11 +108,3 @@ def _notes(found: RunServing) -> Iterator[str]:
     if found.usd_per_h is None:
         yield "No bill: --usd-per-hour says what such a machine costs."
     yield f"Ranges: of {found.basis}."
-
-
-def _small(usd: float) -> str:
-    return f"${units.significant(usd)}" if 0 < usd < 1.0 else units.usd(usd)
-
-
-def _span(found: Range, show: Any) -> tuple[str, str]:
-    return show(found.mid), units.span(show(found.low), show(found.high)) if found.low < found.high else ""

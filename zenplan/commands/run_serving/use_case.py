@@ -121,9 +121,8 @@ def _measured(run: FinishedRun, asked: Asked, threads: int, say: Callable[[str],
     wanted = wanted_of(asked, threads)
     service = service_of(run, wanted, asked.backend, say)
     with listening("127.0.0.1", 0) as bound:
-        return measured(
-            app_of(service, gate_of(wanted), say), service, bound, allowed_cores() <= threads, say
-        ), service.writes
+        app = app_of(service, gate_of(wanted), say)
+        return measured(app, service, bound, allowed_cores() <= threads, say), service.writes
 
 
 def wanted_of(asked: Asked, threads: int) -> Wanted:

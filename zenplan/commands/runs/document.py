@@ -8,9 +8,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from zenplan.commands.runs.use_case import Entry
-from zenplan.commands.shared.document import Name, NotNegative, Positive, RangeDocument
+from zenplan.commands.shared.document import Name, NotNegative, Positive, RangeDocument, range_document
 from zenplan.commands.train.beside import rows
-from zenplan.commands.train.document import Figures, StatusDocument, range_document, status_document
+from zenplan.commands.train.document import Figures, StatusDocument, status_document
 from zenplan.documents import Document
 
 

@@ -16,6 +16,7 @@ from zenplan.commands.shared.document import (
     Positive,
     RangeDocument,
     Ratio,
+    documents_of,
 )
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.serving import Service, Serving
@@ -118,16 +119,11 @@ def document(found: Serving) -> ServeCostDocument:
 def _service(each: Service) -> ServiceDocument:
     offer = each.offer
     price = offer.on_demand if offer else None
-    amounts = {
-        name: None if (found := getattr(each, name)) is None else fill(AmountDocument, found)
-        for name in ("usd_per_h", "usd_per_month", "usd_per_request", "usd_per_request_used")
-    }
-    ranges = {name: fill(RangeDocument, getattr(each, name)) for name in ("replicas", "ttft_s", "tpot_s")}
     return fill(
         ServiceDocument,
         each,
-        **amounts,
-        **ranges,
+        **documents_of(AmountDocument, each, "usd_per_h", "usd_per_month", "usd_per_request", "usd_per_request_used"),
+        **documents_of(RangeDocument, each, "replicas", "ttft_s", "tpot_s"),
         accelerator=each.on.accelerator.name,
         tp=each.on.tp,
         pp=each.on.pp,

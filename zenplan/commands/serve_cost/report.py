@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.commands.shared.ages import ask_first, days_old, seen
+from zenplan.commands.shared.predicted import middle_and_range, predicted_table, small_usd
 from zenplan.commands.shared.rents import is_doubtful
 from zenplan.domain.answer.estimate import grounds_of
 from zenplan.domain.answer.serving import Service, Serving
@@ -106,36 +107,26 @@ def _rate(per_s: float) -> str:
     return f"{units.significant(per_s * units.HOUR_S)}/h"
 
 
-def _small(usd: float) -> str:
-    """Dollars of which the cents may be cut: $0.0184, $2.99."""
-    return f"${units.significant(usd)}" if 0 < usd < 1.0 else units.usd(usd)
-
-
 def _per_million(usd_per_request: Range, tokens: float) -> str:
-    return _small(usd_per_request.mid / tokens * _MILLION)
-
-
-def _span(found: Range, show: Any) -> tuple[str, str]:
-    return show(found.mid), units.span(show(found.low), show(found.high)) if found.low < found.high else ""
+    return small_usd(usd_per_request.mid / tokens * _MILLION)
 
 
 def _tables(found: Serving, today: date) -> Iterator[Table]:
     best, traffic = found.best, found.wanted.traffic
     tokens = traffic.input_tokens + traffic.output_tokens
     rows = [
-        ("GPUs", *_span(best.replicas * float(best.on.devices), lambda n: f"{n:,.0f}")),
-        ("time to first token", *_span(best.ttft_s, lambda s: units.duration(s, 2))),
-        ("time per output token", *_span(best.tpot_s, lambda s: units.duration(s, 2))),
+        ("GPUs", *middle_and_range(best.replicas * float(best.on.devices), lambda n: f"{n:,.0f}")),
+        ("time to first token", *middle_and_range(best.ttft_s, lambda s: units.duration(s, 2))),
+        ("time per output token", *middle_and_range(best.tpot_s, lambda s: units.duration(s, 2))),
     ]
     if best.usd_per_month and best.usd_per_request and best.usd_per_request_used:
         reserved, used = best.usd_per_request, best.usd_per_request_used
         rows += [
-            ("a month", *_span(best.usd_per_month, units.usd)),
-            ("1M tokens on reservation", *_span(reserved * (_MILLION / tokens), _small)),
-            ("1M tokens on usage", *_span(used * (_MILLION / tokens), _small)),
+            ("a month", *middle_and_range(best.usd_per_month, units.usd)),
+            ("1M tokens on reservation", *middle_and_range(reserved * (_MILLION / tokens), small_usd)),
+            ("1M tokens on usage", *middle_and_range(used * (_MILLION / tokens), small_usd)),
         ]
-    columns = (Column(name=""), Column(name="predicted", numeric=True), Column(name="80 % range", numeric=True))
-    yield Table(columns=columns, rows=tuple(rows))
+    yield predicted_table(rows)
     marked = _MARKED if any(is_doubtful(each.offer, today) for each in found.services[:_SHOWN]) else ""
     if len(found.services) > 1:
         names = ("GPUs", "in flight", "busy", "first token", "a token", "a month")

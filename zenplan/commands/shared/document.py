@@ -5,13 +5,14 @@ A field has the bounds of its type and a description of its own, in which its un
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from zenplan.documents import Document
+from zenplan.documents import D, Document, fill
 from zenplan.domain.answer.fit import FITS_UP_TO, TIGHT_UP_TO
 from zenplan.domain.provenance import Origin
+from zenplan.domain.range import Range
 from zenplan.domain.training.layout import Recompute
 
 # The same bounds as the checks of the nouns: ``checks.positive``, ``not_negative``, ``named``.
@@ -46,6 +47,16 @@ class AmountDocument(Document):
     low: Annotated[float, Meta(description="10th percentile, in US dollars.")]
     mid: Annotated[float, Meta(description="The prediction, in US dollars.")]
     high: Annotated[float, Meta(description="90th percentile, in US dollars.")]
+
+
+def range_document(found: Range | None) -> RangeDocument | None:
+    """A range; null where there is none."""
+    return None if found is None else fill(RangeDocument, found)
+
+
+def documents_of(kind: type[D], noun: Any, *names: str) -> dict[str, D | None]:
+    """The objects of the noun's attributes of these names, each by its name; null where the attribute is None."""
+    return {name: None if (each := getattr(noun, name)) is None else fill(kind, each) for name in names}
 
 
 class FactDocument(Document):

@@ -20,6 +20,7 @@ from zenplan.commands.shared.document import (
     RangeDocument,
     Ratio,
     one_of,
+    range_document,
 )
 from zenplan.commands.shared.exported import ExportDocument, export_document
 from zenplan.documents import Document, fill
@@ -239,11 +240,6 @@ def _parts(kind: Any, found: RunPrediction) -> Any:
         energy_j=range_document(found.energy_j),
         facts=tuple(fill(FactDocument, each) for each in found.facts),
     )
-
-
-def range_document(found: Range | None) -> RangeDocument | None:
-    """A range; null where there is none."""
-    return None if found is None else fill(RangeDocument, found)
 
 
 def prediction_document(found: RunPrediction) -> PredictionDocument:

@@ -87,7 +87,8 @@ def _record(trial: Trial, best: Trial | None) -> Mapping[str, Any]:
 
 def search_document_of(trials: Sequence[Trial], best: Trial | None, out: Path) -> Any:
     """The document."""
-    from zenplan.commands.train.document import SearchDocument, range_document
+    from zenplan.commands.shared.document import range_document
+    from zenplan.commands.train.document import SearchDocument
 
     return SearchDocument(
         trials=tuple(map(_trial_document, trials)),
@@ -99,7 +100,8 @@ def search_document_of(trials: Sequence[Trial], best: Trial | None, out: Path) -
 
 
 def _trial_document(trial: Trial) -> Any:
-    from zenplan.commands.train.document import TrialDocument, range_document
+    from zenplan.commands.shared.document import range_document
+    from zenplan.commands.train.document import TrialDocument
 
     status = trial.result.status if trial.result else None
     return TrialDocument(
