@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from zenplan import units
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.known import known
 from zenplan.commands.shared.training_plan import training_plan
@@ -150,6 +152,8 @@ def test_the_fit_predicts_where_nothing_was_measured() -> None:
         if "ZeRO" in each.name
     ]
     assert "8 workers" in said
+    own, whole = (units.parse_bytes(each) for each in re.findall(r"[\d.]+ [kMGT]?B", said))
+    assert own == pytest.approx(whole / 8, rel=0.02)
     assert not any("ZeRO" in each.name for each in found.facts)
     assert found.peak_flop_per_s is not None
     # By the data sheet's power, said to be assumed.
