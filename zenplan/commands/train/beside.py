@@ -8,10 +8,18 @@ from dataclasses import dataclass, replace
 from zenplan import units
 from zenplan.domain.measured.training_run import FINISHED, REHEARSED, RunPrediction, RunResult
 from zenplan.domain.range import Range
+from zenplan.domain.report import Column
 from zenplan.domain.training.several import in_words
 
 # What can be compared of a run that is not finished, too.
 _OF_ANY = ("a step", "setting up", "rehearsal", "peak memory")
+_COLUMNS = (
+    Column(name="part"),
+    Column(name="predicted", numeric=True),
+    Column(name="80 % range"),
+    Column(name="actual", numeric=True),
+    Column(name="difference", numeric=True),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +124,11 @@ def as_a_whole(result: RunResult) -> str:
     return f"As a whole: {'; '.join(parts)}." if parts else ""
 
 
-def columns_of(result: RunResult) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """The rows as a table: names of columns, cells of rows; without those of a prediction where nothing was predicted."""
-    names, found = ("part", "predicted", "80 % range", "actual", "difference"), rows(result)
-    kept = range(5) if any(row.predicted is not None for row in found) else (0, 3)
-    return tuple(names[n] for n in kept), tuple(tuple(row.cells()[n] for n in kept) for row in found)
+def columns_of(result: RunResult) -> tuple[tuple[Column, ...], tuple[tuple[str, ...], ...]]:
+    """The rows as a table: columns, and cells of rows; without those of a prediction where nothing was predicted."""
+    found = rows(result)
+    kept = range(len(_COLUMNS)) if any(row.predicted is not None for row in found) else (0, 3)
+    return tuple(_COLUMNS[n] for n in kept), tuple(tuple(row.cells()[n] for n in kept) for row in found)
 
 
 def rows(result: RunResult) -> tuple[Row, ...]:

@@ -151,9 +151,9 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
 
 
 def _took(result: RunResult) -> Iterator[str]:
-    names, cells = columns_of(result)
-    yield f"| {' | '.join(names)} |"
-    yield f"|{'|'.join('---' if name in ('part', '80 % range') else '---:' for name in names)}|"
+    columns, cells = columns_of(result)
+    yield f"| {' | '.join(column.name for column in columns)} |"
+    yield f"|{'|'.join('---:' if column.numeric else '---' for column in columns)}|"
     for row in cells:
         yield f"| {' | '.join(row)} |"
     if result.prediction is not None:

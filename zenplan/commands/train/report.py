@@ -106,10 +106,9 @@ def _verdict(result: RunResult) -> str:
 
 def beside_table(result: RunResult) -> Table:
     """Predicted beside actual."""
-    names, cells = columns_of(result)
-    columns = tuple(Column(name=name, numeric=name not in ("part", "80 % range")) for name in names)
+    columns, cells = columns_of(result)
     return Table(
-        title=BESIDE if "predicted" in names else TAKEN,
+        title=BESIDE if any(column.name == "predicted" for column in columns) else TAKEN,
         columns=columns,
         rows=cells,
         caption=of_others(result),

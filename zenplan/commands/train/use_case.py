@@ -140,7 +140,7 @@ def dry_run(
         asked, world, engine, profile, screen, began_s: as of ``train``.
         folder: of a run that is thrown away.
     """
-    if not _rehearses(asked, world):
+    if asked.job.rehearsal is None or not world.rehearses:
         if line := left_out(asked.data):
             screen.tell("data", line, {})
         return _before(asked, world, began_s)
@@ -160,10 +160,6 @@ def dry_run(
         return supervisor.prediction
 
 
-def _rehearses(asked: Asked, world: World) -> bool:
-    return asked.job.rehearsal is not None and world.rehearses
-
-
 def _before(asked: Asked, world: World, began_s: float | None) -> RunPrediction:
     start_s = 0.0 if began_s is None else time.monotonic() - began_s
     return before_the_run(asked, world, tariff_of(asked, world.sheet, None), start_s)
@@ -173,9 +169,9 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
     """Who watches it, and its folder as it is before the worker starts."""
     job = asked.job
     prediction: RunPrediction | None
+    if not world.rehearses:
+        job = msgspec.structs.replace(job, rehearsal=None)
     if place.resumed is None:
-        if not _rehearses(asked, world):
-            job = msgspec.structs.replace(job, rehearsal=None)
         put(place.folder, REQUEST, asked.request)
         status = _new(place.id, asked)
         prediction = _before(asked, world, began_s)
@@ -184,11 +180,16 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: fl
     else:
         old, prediction = place.resumed
         status = replace(
-            old, state=RUNNING, reason="", message="", exit_code=None, pid=os.getpid(), starts=old.starts + 1
+            old,
+            state=RUNNING,
+            reason="",
+            message="",
+            exit_code=None,
+            pid=os.getpid(),
+            starts=old.starts + 1,
+            workers=job.workers,
+            devices=job.devices,
         )
-        status = replace(status, workers=job.workers, devices=job.devices)
-        if not world.rehearses:
-            job = msgspec.structs.replace(job, rehearsal=None)
         if asked.usd_per_h is not None:
             status = replace(status, usd_per_h=asked.usd_per_h)
     supervisor = Supervisor(
