@@ -199,7 +199,7 @@ def example_for(run: FinishedRun) -> dict[str, Any]:
     from zenplan.adapters.serving.schema import example_of
 
     reader = Preprocessor.of(Path(run.job.data))
-    return example_of(reader, reader.decode)
+    return example_of(reader)
 
 
 def main() -> None:
