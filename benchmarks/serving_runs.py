@@ -22,11 +22,12 @@ from typing import Any, Final
 
 import numpy as np
 import readme
-from serving_speed import MODULE, WORDS, served
+from serving_speed import MODULE, WORDS, example_for, served
 from training_runs import busy_s
 
 from zenplan.adapters.run_folder.lines import Lines, read_lines
 from zenplan.adapters.serving.load import Load, put_on
+from zenplan.commands.train.finished import finished_run
 from zenplan.domain.answer.run_serving import ServerTimes
 from zenplan.planning.serving.replay import limit_per_s, predicted, written
 
@@ -42,15 +43,7 @@ RUNS: Final = (
     ("vision transformer", "torch", "images", ("--model", "vision-transformer", "--option", "layers=3")),
     ("lstm", "tensorflow", "rows", ("--model", "lstm", "--option", "width=96")),
     ("text classifier", "jax", "texts", ("--model", "text-classifier", "--seq-len", "96", "--option", "width=96")),
-    (
-        "softmax regression",
-        "tensorflow",
-        "images",
-        (
-            "--model",
-            "softmax-regression",
-        ),
-    ),
+    ("softmax regression", "tensorflow", "images", ("--model", "softmax-regression")),
     ("decoder", "torch", "words", ("--model", "decoder", "--option", "layers=2", "--option", "width=96")),
 )
 
@@ -111,7 +104,7 @@ def rows_of(name: str, backend: str, run: Path, seconds: float, cores: tuple[int
             # Ones that are equal take turns of 100 ms: a server is woken while its model works.
             os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(2))
         os.sched_setaffinity(0, {cores[1]})
-        example = json.loads(subprocess.check_output(["curl", "-s", f"http://127.0.0.1:{port}/example"]))
+        example = example_for(finished_run(str(run)))
         body = json.dumps({**example, "max_tokens": TOKENS, "temperature": 0.0} if writes else example)
         for each in loads(limit):
             found = written(times, TOKENS, **each) if writes else predicted(times, **each)

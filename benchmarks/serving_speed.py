@@ -162,7 +162,7 @@ def asked(port: int, pid: int, case: Case, example: Any, seconds: float, core: i
 def measured(cases: list[Case], folder: Path, asked_for: argparse.Namespace) -> list[str]:
     """Rows of the table, of one run: each round has a bare loop, then each way of asking."""
     run, batch = finished_run(str(folder)), cases[0].batch
-    example, bare = _example(run)["sample"], list[float]()
+    example, bare = example_for(run)["sample"], list[float]()
     loads: dict[str, list[Loads]] = {case.name: [] for case in cases}
     with served(folder, batch, asked_for.cores[0]) as (port, pid):
         for _ in range(asked_for.rounds):
@@ -193,15 +193,13 @@ def row(case: Case, loads: list[Loads], bare: list[float]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _example(run: FinishedRun) -> dict[str, Any]:
-    from zenplan.adapters.corpus import bpe
+def example_for(run: FinishedRun) -> dict[str, Any]:
+    """A request that its server answers."""
     from zenplan.adapters.corpus.preprocessing import Preprocessor
-    from zenplan.adapters.data.tokenizer import read_tokenizer
     from zenplan.adapters.serving.schema import example_of
 
     reader = Preprocessor.of(Path(run.job.data))
-    file = reader.data.get("tokenizer")
-    return example_of(reader, bpe.decoder(read_tokenizer(reader.folder / file)) if file else None)
+    return example_of(reader)
 
 
 def main() -> None:

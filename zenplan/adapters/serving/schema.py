@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -121,7 +121,7 @@ def _predictions(reader: Preprocessor) -> dict[str, Any]:
     return {"$schema": _DIALECT, **_object({"predictions": rows}, ["predictions"])}
 
 
-def example_of(reader: Preprocessor, decode: Callable[[Sequence[int]], str] | None) -> dict[str, Any]:
+def example_of(reader: Preprocessor) -> dict[str, Any]:
     """A request with the first sample of the training data.
 
     Raises:
@@ -129,11 +129,11 @@ def example_of(reader: Preprocessor, decode: Callable[[Sequence[int]], str] | No
     """
     if reader.what == TEXT:
         tokens = _first_tokens(reader)
-        return {"prompt": (decode(tokens) if decode else "") or "a", "max_tokens": 32}
+        return {"prompt": (reader.decode(tokens) if reader.decode else "") or "a", "max_tokens": 32}
     first = {name: array[0] for name, array in training_inputs(reader, 1).items()}
     if reader.what == LABELLED:
         shift = int(reader.data.get("shift", 0))
-        return {"sample": decode([int(each) - shift for each in first["x"] if each]) if decode else ""}
+        return {"sample": reader.decode([int(each) - shift for each in first["x"] if each]) if reader.decode else ""}
     if reader.what == IMAGE:
         return {"sample": base64.b64encode(png_of(first["x"])).decode("ascii")}
     if reader.what == ROWS:

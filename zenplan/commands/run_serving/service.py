@@ -64,7 +64,7 @@ def service_of(run: FinishedRun, wanted: Wanted, backend: str | None, tell: Call
         bounds=Bounds(samples=wanted.queue, tokens=wanted.max_tokens),
         time_s=wanted.time_s,
         most_texts=wanted.queue if reader.what == TEXT else 0,
-        example=example_of(reader, reader.decode),
+        example=example_of(reader),
     )
     batcher.seen = service.saw
     return service
