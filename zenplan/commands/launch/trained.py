@@ -140,12 +140,7 @@ def read_trained(path: Path, engines: Sequence[Engine], data: str = "") -> tuple
             f"{path}: {strange[0]} says how data are prepared, on every node anew",
             f"prepare them once: zenplan data prepare --request {shlex.quote(str(path))} --out corpus",
         )
-    name = table.get("backend")
-    if not name:
-        raise UsageError(f"{path} says no backend, and the nodes need one", 'as in: [train] and backend = "torch"')
-    engine = next((each for each in engines if each.name == name), None)
-    if engine is None:
-        raise UnknownName("backend", str(name), (each.name for each in engines))
+    engine = _engine(path, table.get("backend"), engines)
     known = parsed_train(table)
     model = str(table.get("model") or request.get("keras") or "")
     if model and is_kind(model):
@@ -164,3 +159,13 @@ def read_trained(path: Path, engines: Sequence[Engine], data: str = "") -> tuple
         data_there=data,
     )
     return found, engine
+
+
+def _engine(path: Path, name: object, engines: Sequence[Engine]) -> Engine:
+    """The one that a request file names."""
+    if not name:
+        raise UsageError(f"{path} says no backend, and the nodes need one", 'as in: [train] and backend = "torch"')
+    found = next((each for each in engines if each.name == name), None)
+    if found is None:
+        raise UnknownName("backend", str(name), (each.name for each in engines))
+    return found
