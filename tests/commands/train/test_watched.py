@@ -160,7 +160,7 @@ def test_of_a_run_that_was_killed_all_say_the_same(trainer: Any) -> None:
     assert json.loads(trainer("runs", "show", "run", "--format", "json")[1])["status"]["state"] == "killed"
     for command in (("runs", "list"), ("runs", "show", "run"), ("stop", "run")):
         assert "killed" in trainer(*command)[1]
-    for command in (("watch", "run", "--once"), ("watch", "run"), ("export", "run", "--to", "keras")):
+    for command in (("watch", "run", "--once"), ("watch", "run"), ("explain", "run")):
         code, _, err = trainer(*command)
         assert code != 0
         assert "killed" in err
